@@ -34,8 +34,9 @@ class BadInput(AppError):
     hint = "Server and laptop may be of different versions: update both."
 
 
-# A program's start, then that of its session; empty once it can take a message.
-Opens = Literal["", "program", "session"]
+# A program's start, that of its session, and what some do with a message before they begin with it;
+# empty once it works.
+Opens = Literal["", "program", "session", "message"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +432,7 @@ class Adapter(Protocol):
 
     @property
     def opens(self) -> Opens:
-        """What the program is at before it takes the message: then it also starts MCP servers."""
+        """What the program is at before it works on the message: then it starts MCP servers."""
         ...
 
     def tell_waiting(self, servers: Sequence[str]) -> list[Out]:

@@ -19,6 +19,7 @@ SHARED: Final = ("/usr/local/bin", "/opt/homebrew/bin")
 
 Judge = Literal["codex", "exit_code", "logged_in", "starts"]
 Usage = Literal["session", "turn"]
+WaitsIn = Literal["session", "message"]
 Level = Literal["plan", "readonly", "auto"]
 OwnQuestions = Literal["", "all", "built_in", "once"]
 
@@ -49,19 +50,23 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnServers:
-    """Where a program finds the MCP servers of the person's own settings, for which it waits before
-    it opens a session, and how it starts without them.
+    """Where a program finds the MCP servers of the person's own settings, for which it waits, and
+    how it starts without them.
 
     ``settings`` are JSON files below the home; ``$NAME/…`` is below what a variable says, and
-    ``./…`` below the working folder. ``key`` is where the servers stand in them, by name. Either
-    ``only`` is the argument with the names of those that it may start, or ``off`` the variable with
-    settings that go before these.
+    ``./…`` below the working folder. ``key`` is where the servers stand in them, by name. One of
+    these is given: ``only``, the argument with the names of those that it may start; ``without``,
+    the argument with the name of one that it may not; ``off``, the variable with settings that go
+    before these. ``waits_in`` says whether it waits before it opens a session, or once it has got
+    its first message, of which it keeps nothing until then.
     """
 
     key: str
     settings: tuple[str, ...]
     only: str = ""
+    without: str = ""
     off: str = ""
+    waits_in: WaitsIn = "session"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,8 +317,13 @@ def _check_acp(kind: str, acp: Acp) -> None:
         raise ValueError(
             f"{kind}: program.acp.own_questions must be one of {get_args(OwnQuestions)}"
         )
-    if acp.own_servers and bool(acp.own_servers.only) == bool(acp.own_servers.off):
-        raise ValueError(f"{kind}: program.acp.own_servers has one of only and off")
+    if own := acp.own_servers:
+        if len([each for each in (own.only, own.without, own.off) if each]) != 1:
+            raise ValueError(f"{kind}: program.acp.own_servers has one of only, without and off")
+        if own.waits_in not in get_args(WaitsIn):
+            raise ValueError(
+                f"{kind}: program.acp.own_servers.waits_in must be one of {get_args(WaitsIn)}"
+            )
     _check_levels(kind, acp.levels)
 
 

@@ -1,4 +1,4 @@
-"""MCP servers that a program asks itself, and for which it waits before it takes a message.
+"""MCP servers that a program asks itself, and for which it waits before it works on a message.
 
 Mesh does not start those of the person's own settings, nor ask those that only the machine reaches
 or that have no secret; but of some programs it knows how to start them without. So it gives such a
@@ -18,7 +18,7 @@ TELL_AFTER: Final = 2.0  # seconds
 # Seconds. For a session more than our own gateway takes to give up a server of the agent's
 # (``agents.core.mcp``): the program may wait for one of those as well. To start, a program needs
 # some itself.
-LIMITS: Final[dict[Opens, float]] = {"program": 15.0, "session": 10.0}
+LIMITS: Final[dict[Opens, float]] = {"program": 15.0, "session": 10.0, "message": 10.0}
 SILENT_FOR: Final = 300.0  # seconds
 
 
@@ -53,7 +53,7 @@ class OpeningWatch:
         later = asyncio.get_running_loop().call_later
         limit = LIMITS[opens]
         # What a program takes to start is no wait for others yet.
-        first = TELL_AFTER if opens == "session" else limit / 2
+        first = limit / 2 if opens == "program" else TELL_AFTER
         self._timers = (later(first, act, tell), later(limit, act, give_up))
 
     def end(self) -> None:

@@ -49,6 +49,8 @@ class AcpAdapter(UnaskedSteps):
         self._endings = Endings(self.agent, self._answer, self._stream, self._find_facts)
 
     def _take(self, message: Message, line: bytes) -> None:
+        if self.opens == "message":
+            self._note_begun(message)
         if (request_id := id_of(message)) is not None:
             self._on_request(request_id, message)
         elif text_of(message, "method") == "session/update":

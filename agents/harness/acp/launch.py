@@ -42,6 +42,9 @@ def _with_servers(agent: Agent, turn: TurnInput, start: Launch) -> Launch:
     if own.only:
         names = ",".join(each.name for each in servers_of(turn)) or NO_SERVER
         return replace(start, args=(*start.args, f"{own.only}={names}"))
+    if own.without:
+        without = (f"{own.without}={name}" for name in turn.left_out)
+        return replace(start, args=(*start.args, *without))
     settings = json.loads(start.env.get(own.off) or "{}")
     settings[own.key] = {name: {"enabled": False} for name in turn.left_out}
     return replace(start, env={**start.env, own.off: json.dumps(settings)})

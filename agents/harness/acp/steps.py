@@ -32,6 +32,8 @@ CANCELLED = -32800  # the code of a request that was cancelled
 # They open a session. An agent starts its MCP servers before it responds, some already before
 # they are initialized.
 OPENING = frozenset({"session/new", "session/load", "session/resume", "session/fork"})
+# Updates that say nothing of the message: all others come once the agent has begun with it.
+_OF_SESSION = ("available_commands_update", "config_option_update", "current_mode_update")
 
 
 class SessionSteps(CliAdapter[Question]):
@@ -57,6 +59,7 @@ class SessionSteps(CliAdapter[Question]):
         self._choices = Choices(agent)
         self._has_news = False  # what a person can choose has changed between two turns
         self._opens = ""  # the request by which the program opens our session now
+        self._has_begun = False  # and this one has worked on a message
         self._is_told_waiting = False  # for MCP servers of the person's own settings
         self._is_connected = False  # the program has our session
         self._is_new = False  # and no message was sent in it yet
@@ -81,7 +84,8 @@ class SessionSteps(CliAdapter[Question]):
     def opens(self) -> Opens:
         if self._turn is None or not self._opens:
             return ""
-        return "program" if self._opens == "initialize" else "session"
+        opens: dict[str, Opens] = {"initialize": "program", "session/prompt": "message"}
+        return opens.get(self._opens, "session")
 
     def tell_waiting(self, servers: Sequence[str]) -> list[Out]:
         if not self.opens or self._is_interrupted or self._is_told_waiting:
@@ -103,6 +107,14 @@ class SessionSteps(CliAdapter[Question]):
         if self._is_told_waiting:
             self._answer.waiting([])
         self._is_told_waiting = False
+
+    def _note_begun(self, message: Message) -> None:
+        """Take what an agent sends while it may wait with our message; most of it says that it has
+        begun."""
+        update = object_of(object_of(message, "params"), "update")
+        if "method" in message and text_of(update, "sessionUpdate") not in _OF_SESSION:
+            self._opens, self._has_begun = "", True
+            self._stop_waiting()
 
     def _tell_left_out(self, servers: Sequence[str], *, is_known: bool) -> None:
         text = own_silence_in_words(self.title, servers, is_known=is_known)
@@ -157,6 +169,7 @@ class SessionSteps(CliAdapter[Question]):
     def _on_gone(self) -> None:
         self._endings.release()
         self._is_connected, self._opens, self._is_told_waiting = False, "", False
+        self._has_begun = False
         self._facts = SessionFacts()
         self._version, self._foreground = 1, Foreground()
         self._rpc.forget()
@@ -164,7 +177,7 @@ class SessionSteps(CliAdapter[Question]):
     def _on_response(self, method: str, message: Message) -> None:
         if method == self._opens:
             self._opens = ""
-            if method in OPENING or "error" in message:
+            if method != "initialize" or "error" in message:
                 self._stop_waiting()
         handle, result = _STEPS.get(method), object_of(message, "result")
         if handle is None:
@@ -461,6 +474,9 @@ class SessionSteps(CliAdapter[Question]):
         self._has_instructions |= is_first
         blocks = lines.prompt(turn, can_see=can_see, is_new=is_first)
         self._foreground.prompt()
+        own = self.agent.own_servers
+        if own is not None and own.waits_in == "message" and not self._has_begun:
+            self._opens = "session/prompt"
         self._request("session/prompt", {"sessionId": self._session, "prompt": blocks})
 
     def _was_no_command(self) -> bool:

@@ -11,7 +11,15 @@ from agents.harness import ADAPTERS
 from agents.harness.acp.agents import built_in
 from agents.harness.base import Again
 from agents.harness.mcp import asked_directly, own_silence_in_words, servers_of
-from tests.harness.acp.scripted import SESSION, Scripted, line, text, written
+from tests.harness.acp.scripted import (
+    SESSION,
+    Scripted,
+    line,
+    question,
+    text,
+    update,
+    written,
+)
 from tests.harness.driver import chunks_of, one, text_of, turn
 from tests.harness.shapes import check_turn
 
@@ -34,6 +42,18 @@ def test_gemini_may_start_ours_alone(level):
     assert start.args[-1] == "--allowed-mcp-server-names=greeter"
 
 
+@pytest.mark.parametrize("level", ["auto", "readonly"])
+def test_copilot_may_start_all_but_those(level):
+    usual = launched("acp:copilot", toolApprovalLevel=level)
+    start = launched("acp:copilot", toolApprovalLevel=level, left_out=("mute", "-of two words"))
+
+    assert start.args == (
+        *usual.args,
+        "--disable-mcp-server=mute",
+        "--disable-mcp-server=-of two words",
+    )
+
+
 @pytest.mark.parametrize("changes", [{}, {"toolApprovalLevel": "readonly"}, {"mode": "plan"}])
 def test_opencode_keeps_what_else_it_is_told(changes):
     usual = launched("acp:opencode", **changes)
@@ -48,7 +68,7 @@ def test_opencode_keeps_what_else_it_is_told(changes):
     }
 
 
-@pytest.mark.parametrize("kind", ["acp:gemini", "acp:opencode"])
+@pytest.mark.parametrize("kind", ["acp:gemini", "acp:opencode", "acp:copilot"])
 def test_a_program_that_was_started_without_them_is_another_one(kind):
     adapter = ADAPTERS[kind]()
     given = turn("hi")
@@ -184,3 +204,95 @@ def test_one_that_starts_without_them_says_so_once():
     assert one(chunks_of(first), "data-notice")["data"]["text"] == words
     assert not [each for each in chunks_of(second) if each["type"] == "data-notice"]
     check_turn(first)
+
+
+# One that opens its session at once, and then waits with the message.
+
+OF_THE_SESSION = [
+    update("available_commands_update", availableCommands=[{"name": "compact"}]),
+    update("current_mode_update", currentModeId="agent"),
+    update("config_option_update", configOptions=[]),
+]
+# What Copilot CLI says before it asks its model, and what else may come first.
+BEGUN = {
+    "its title": update("session_info_update", title="hi"),
+    "its usage": update("usage_update", used=1, size=10),
+    "its words": text("yes"),
+    "a call": update("tool_call", toolCallId="1", title="ls", kind="execute"),
+    "a question": question(7, {"optionId": "a", "kind": "allow_once"}, toolCallId="1", title="ls"),
+}
+
+
+@pytest.fixture
+def waiting():
+    """A conversation whose agent has its message, and has begun with nothing."""
+    course = Scripted("acp:copilot")
+    return course, course.begin()
+
+
+def test_one_that_waits_with_the_message_waits_until_it_says_more_than_of_its_session(waiting):
+    course, outs = waiting
+    for said in OF_THE_SESSION:
+        outs += course.adapter.feed(said)
+    told = course.adapter.tell_waiting(["mute"])
+    assert course.adapter.opens == "message"
+    begun = course.adapter.feed(BEGUN["its usage"])
+
+    assert course.adapter.opens == ""
+    assert one(chunks_of(told), "data-waiting")["data"] == {"servers": ["mute"]}
+    assert one(chunks_of(begun), "data-waiting")["data"] == {"servers": []}
+    assert course.adapter.leave_out(["mute"]) == []
+    check_turn(outs + told + begun + course.say(text("yes")) + course.end())
+
+
+@pytest.mark.parametrize("said", BEGUN)
+def test_a_message_with_which_it_has_begun_is_never_sent_again(waiting, said):
+    course, _ = waiting
+    course.adapter.feed(BEGUN[said])
+
+    assert course.adapter.tell_waiting(["mute"]) == course.adapter.leave_out(["mute"]) == []
+
+
+def test_the_message_is_sent_again_to_a_program_without_them(waiting):
+    course, outs = waiting
+    outs += course.adapter.tell_waiting(["mute"])
+    gone = course.adapter.leave_out(["mute"])
+    outs += gone[:-1] + course.adapter.begin(gone[-1].turn)
+    outs += course.respond(outs[-1:])
+    assert written(outs)[-1]["params"]["prompt"] == [{"type": "text", "text": "hi"}]
+    outs += course.say(text("yes")) + course.end()
+
+    check_turn(outs)
+    waits = [each["data"]["servers"] for each in chunks_of(outs) if each["type"] == "data-waiting"]
+    assert waits == [["mute"], []]
+    assert text_of(chunks_of(outs)) == "yes"
+
+
+def test_its_next_messages_wait_for_none(waiting):
+    course, _ = waiting
+    course.say(BEGUN["its usage"], text("yes"))
+    course.end()
+    course.begin(turn("and now?"))
+
+    assert course.adapter.opens == ""
+
+
+@pytest.mark.parametrize("end", ["an answer", "an error"])
+def test_an_end_of_the_message_ends_the_waiting_as_well(waiting, end):
+    course, outs = waiting
+    outs += course.adapter.tell_waiting(["mute"])
+    if end == "an answer":
+        outs += course.end()
+    else:
+        outs += course.adapter.feed(line(id=course.prompt, error={"code": 1, "message": "no"}))
+
+    waits = [each["data"]["servers"] for each in chunks_of(outs) if each["type"] == "data-waiting"]
+    assert waits == [["mute"], []]
+    check_turn(outs)
+
+
+def test_others_begin_with_the_message_when_they_have_it():
+    course = Scripted("acp:gemini")
+    course.begin()
+
+    assert course.adapter.opens == ""

@@ -38,7 +38,7 @@ def write(path, servers):
 def test_what_ships_says_for_which_servers_a_program_waits():
     waiting = {each.kind for each in load() if each.acp and each.acp.own_servers}
 
-    assert waiting == {"acp:gemini", "acp:opencode"}
+    assert waiting == {"acp:gemini", "acp:opencode", "acp:copilot"}
 
 
 def test_servers_of_all_its_settings_are_named_once(home, found):

@@ -67,6 +67,9 @@ def changed(**changes):
     return GOOD | {"program": GOOD["program"] | changes}
 
 
+OWN = {"key": "mcp", "settings": ["a.json"], "without": "--without"}
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
@@ -101,8 +104,18 @@ def changed(**changes):
         ),
         pytest.param(
             changed(acp={"arguments": [], "own_servers": {"key": "mcp", "settings": ["a.json"]}}),
-            "has one of only and off",
+            "has one of only, without and off",
             id="servers that can't be left out",
+        ),
+        pytest.param(
+            changed(acp={"arguments": [], "own_servers": OWN | {"off": "ITS_SETTINGS"}}),
+            "has one of only, without and off",
+            id="servers that are left out in two ways",
+        ),
+        pytest.param(
+            changed(acp={"arguments": [], "own_servers": OWN | {"waits_in": "spring"}}),
+            "waits_in must be one of",
+            id="servers that are waited for at no known time",
         ),
         pytest.param(
             changed(acp={"arguments": [], "own_servers": {"key": "mcp", "only": "--only"}}),

@@ -33,14 +33,21 @@ def in_opencode(home, url):
     path.write_text(json.dumps(known | {"mcp": {"mute": server | {"enabled": True}}}))
 
 
-SETTINGS = {"acp:gemini": in_gemini, "acp:opencode": in_opencode}
+def in_copilot(home, url):
+    by = {"type": "http", "url": url} if url else {"command": SILENT[0], "args": SILENT[1:]}
+    path = home / ".copilot/mcp-config.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"mcpServers": {"mute": {"type": "local", "tools": ["*"]} | by}}))
+
+
+SETTINGS = {"acp:gemini": in_gemini, "acp:opencode": in_opencode, "acp:copilot": in_copilot}
 
 
 @pytest.mark.parametrize(("by", "level"), [("http", "auto"), ("stdio", "readonly")])
 @pytest.mark.parametrize("kind", SETTINGS)
 async def test_a_message_goes_without_a_server_that_does_not_answer(kind, by, level, make_sandbox):
     """Left to itself, Gemini CLI 0.61 waits two minutes (http) or ten (stdio), opencode 1.18 one
-    minute or half of one."""
+    minute or half of one, Copilot CLI 1.0.102 one."""
     agent = real.PROGRAMS[kind]
     folder = Path(need(agent.name)).parent
     with a_home() as home:
