@@ -61,10 +61,10 @@ def servers_of(turn: TurnInput) -> tuple[McpServer, ...]:
     return tuple(server for server in named if server.name not in turn.left_out)
 
 
-def asked_directly(turn: TurnInput) -> tuple[str, ...]:
-    """Return the names of the turn's servers that its program asks itself, not through Mesh, which
-    would answer for one that is silent."""
-    return tuple(each.name for each in servers_of(turn) if not _OF_MESH.search(each.url))
+def asked_directly(turn: TurnInput) -> dict[str, str]:
+    """Return the turn's servers that its program asks itself, not through Mesh, which would answer
+    for one that is silent: their names, with the address of each."""
+    return {each.name: each.url for each in servers_of(turn) if not _OF_MESH.search(each.url)}
 
 
 def _server(entry: dict[str, Any]) -> McpServer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -26,13 +27,14 @@ def is_taken(own: OwnServers, environ: Mapping[str, str]) -> bool:
     return bool(own.off and environ.get(own.off, "").strip())
 
 
-def names(own: OwnServers, environ: Mapping[str, str], folder: Path) -> tuple[str, ...]:
-    """Return the names of the servers that the settings turn on, for a program with the environment
-    ``environ`` in ``folder``.
+def find(own: OwnServers, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the servers that the settings turn on, for a program with the environment ``environ``
+    in ``folder``: their names, with a hash of what the settings say of each.
 
     Reads files; those that can't be read have none.
     """
     found: dict[str, bool] = {}
+    said: dict[str, list[Any]] = {}
     for place in own.settings:
         if (path := _path(place, environ, folder)) is None:
             continue
@@ -41,7 +43,14 @@ def names(own: OwnServers, environ: Mapping[str, str], folder: Path) -> tuple[st
             if isinstance(server, dict) and name.isprintable() and 0 < len(name) <= LONGEST:
                 is_on = server.get("enabled", found.get(name, True)) is not False
                 found[name] = is_on and server.get("disabled") is not True
-    return tuple(name for name, is_on in found.items() if is_on)[:MOST]
+                said.setdefault(name, []).append(server)
+    on = [name for name, is_on in found.items() if is_on][:MOST]
+    return {name: fingerprint(name, said[name]) for name in on}
+
+
+def fingerprint(*facts: Any) -> str:
+    """Return a hash of facts that are JSON; it reveals none of them."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _path(place: str, environ: Mapping[str, str], folder: Path) -> Path | None:

@@ -7,12 +7,12 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from agents.harness.base import Adapter, Background, Out, TurnInput, Unasked, Write
+from agents.harness.base import Adapter, Background, Launch, Out, TurnInput, Unasked, Write
 from agents.harness.mcp import asked_directly
 from mesh import process_tree
 from mesh.agent_programs import own_servers
@@ -89,7 +89,7 @@ class Conversation:
         self.on_background: Callable[[], None] = lambda: None
         self.on_left_out: Callable[[Sequence[str]], None] = lambda servers: None
         # MCP servers: for these, which it asks itself, the program may wait; without those it runs.
-        self.own_servers: tuple[str, ...] = ()
+        self.own_servers: dict[str, str] = {}
         self.left_out: tuple[str, ...] = ()
         # When the program last read or wrote something, by the loop's clock, which stops while
         # the machine sleeps.
@@ -140,12 +140,39 @@ class Conversation:
             raise broken_by(exc) from exc
         self._key = self.adapter.key(turn)
         self._folder = _identity(self.cwd)
-        own = None if turn.left_out else launch.own_servers
-        theirs = {name: value for name, value in env.items() if name not in launch.env}
-        self.own_servers = ()
-        if own and not own_servers.is_taken(own, theirs):
-            self.own_servers = (*own_servers.names(own, theirs, self.cwd), *asked_directly(turn))
+        self.own_servers = self._waits_for(turn, launch, env)
         self.left_out = turn.left_out
+
+    def servers_waited_for(self, turn: TurnInput) -> dict[str, str]:
+        """Return the MCP servers for which a program that is started for ``turn`` may wait, and
+        without which it can be started: their names, with a hash of what is known of each.
+
+        Reads the settings of the program's person.
+        """
+        launch = self.adapter.launch(turn)
+        if launch.own_servers is None:
+            return {}
+        command = (launch.program, *launch.args)
+        env = child_env(os.environ, launch.env, command=command, named=launch.variables)
+        return self._waits_for(turn, launch, env)
+
+    def _waits_for(self, turn: TurnInput, launch: Launch, env: Mapping[str, str]) -> dict[str, str]:
+        own = launch.own_servers
+        theirs = {name: value for name, value in env.items() if name not in launch.env}
+        if own is None or own_servers.is_taken(own, theirs):
+            return {}
+        asked = {
+            name: own_servers.fingerprint(self.harness, name, url)
+            for name, url in asked_directly(turn).items()
+        }
+        if own.only and turn.left_out:  # then it starts none of its own
+            return asked
+        found = own_servers.find(own, theirs, self.cwd)
+        return {
+            name: own_servers.fingerprint(self.harness, said)
+            for name, said in found.items()
+            if name not in turn.left_out
+        } | asked
 
     def write(self, line: bytes) -> None:
         self._note_activity()

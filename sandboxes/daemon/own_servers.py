@@ -9,10 +9,19 @@ minutes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from agents.harness.base import Opens, Out
+from mesh.plain_files import read_plain, write_plain
+
+logger = logging.getLogger(__name__)
 
 TELL_AFTER: Final = 2.0  # seconds
 # Seconds. For a session more than our own gateway takes to give up a server of the agent's
@@ -22,20 +31,55 @@ LIMITS: Final[dict[Opens, float]] = {"program": 15.0, "session": 10.0, "message"
 SILENT_FOR: Final = 300.0  # seconds
 
 
+NAME: Final = "silent-servers.json"
+MOST: Final = 500  # servers that are remembered
+
+
 class SilentServers:
-    """Which servers each kind of agent was started without, for some minutes."""
+    """Without which servers programs were started, for some minutes.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._until: dict[str, tuple[float, tuple[str, ...]]] = {}
+    A file at ``path`` has them for all sandboxes of the machine, as hashes, with the time until
+    when each counts. Where it can't be read or written, each sandbox remembers its own.
+    """
 
-    def note(self, harness: str, servers: Sequence[str]) -> None:
-        self._until[harness] = (self._clock() + SILENT_FOR, tuple(servers))
+    def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._path, self._clock = path, clock
+        self._until: dict[str, float] = {}  # hash → time
 
-    def of(self, harness: str) -> tuple[str, ...]:
-        """Return the servers without which a program of this kind is to start."""
-        until, servers = self._until.get(harness, (0.0, ()))
-        return servers if self._clock() < until else ()
+    def note(self, servers: Iterable[str]) -> None:
+        """Remember servers by their hashes. Blocking, as ``among``."""
+        until = self._clock() + SILENT_FOR
+        known = sorted(self._known().items(), key=lambda item: item[1])
+        every = dict(known) | dict.fromkeys(servers, until)
+        self._until = dict(list(every.items())[-MOST:])  # the newest
+        if self._path is None:
+            return
+        # Of two sandboxes that write at once, one may lose what the other has just noted: then it
+        # is found out again.
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            write_plain(draft, json.dumps(self._until))
+            draft.replace(self._path)
+        except OSError as exc:
+            logger.warning("silent MCP servers can't be kept for other sandboxes: %s", exc)
+
+    def among(self, servers: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the names of those of ``servers``, name → hash, without which to start."""
+        known = self._known() if servers else {}
+        return tuple(name for name, key in servers.items() if key in known)
+
+    def _known(self) -> dict[str, float]:
+        now, kept = self._clock(), dict(self._until)
+        if self._path is not None:
+            with contextlib.suppress(OSError, ValueError, RecursionError):
+                found = json.loads(read_plain(self._path))
+                kept |= found if isinstance(found, dict) else {}
+        # One that counts for longer than we ever say was noted by another clock.
+        return {
+            key: until
+            for key, until in kept.items()
+            if isinstance(until, int | float) and now < until <= now + SILENT_FOR
+        }
 
 
 class OpeningWatch:

@@ -123,6 +123,7 @@ class Runs:
         warm: WarmPrograms,
         marks: Marks,
         notices: Notices,
+        silent: SilentServers,
         leftovers_gone: asyncio.Future[None] | asyncio.Task[None],
     ) -> None:
         self._journal, self._writer = journal, writer
@@ -137,7 +138,7 @@ class Runs:
         self.started = 0  # runs, since the process started
         self._live: dict[str, LiveRun] = {}
         self._buried: set[str] = set()  # cancelled while the disk took nothing
-        self._silent = SilentServers(asyncio.get_running_loop().time)
+        self._silent = silent
         self._unwritten: dict[str, RunStream] = {}  # ended, and the disk does not take their ends
         self._live_of_thread: defaultdict[str, set[LiveRun]] = defaultdict(set)
         self.background = BackgroundService(journal, self._conversations)
@@ -470,8 +471,6 @@ class Runs:
                 return waiting
             live.replaced = waiting
             await waiting.end()
-        left_out = self._silent.of(live.harness)
-        request = live.turn.request = replace(request, left_out=left_out)
         conversation = Conversation(
             thread_id=request.thread_id,
             harness=live.harness,
@@ -481,10 +480,16 @@ class Runs:
             mark=self._marks.new(),
         )
         conversation.on_background = self.background.tell
-        conversation.on_left_out = partial(self._silent.note, live.harness)
+        left_out = self._silent.among(conversation.servers_waited_for(request))
+        request = live.turn.request = replace(request, left_out=left_out)
+        conversation.on_left_out = partial(self._note_silent, conversation)
         if request.takes_unasked:
             conversation.on_unasked = self._open_unasked
         return conversation
+
+    def _note_silent(self, conversation: Conversation, left_out: Sequence[str]) -> None:
+        waited_for = conversation.own_servers
+        self._silent.note(waited_for[name] for name in left_out if name in waited_for)
 
     async def _working_folder(self, turn: Turn) -> Path:
         """Return the folder to work in; the person is asked first if they must choose.

@@ -17,13 +17,14 @@ from mesh import children
 from mesh.background import run_in_background
 from mesh.http_server import HttpServer
 from mesh.version import VERSION
-from sandboxes.daemon import recovery, restored
+from sandboxes.daemon import own_servers, recovery, restored
 from sandboxes.daemon.app import PREFIX, Identity, make_app
 from sandboxes.daemon.attachments import Attachments
 from sandboxes.daemon.checkout.checkout import Checkout
 from sandboxes.daemon.descendants import Marks, end_everything
 from sandboxes.daemon.journal import Journal
 from sandboxes.daemon.notices import Notices
+from sandboxes.daemon.own_servers import SilentServers
 from sandboxes.daemon.program import all_ended
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.sandbox_folder import SandboxFolder
@@ -97,6 +98,10 @@ class Sandbox:
             warm=WarmPrograms(),
             marks=self._marks,
             notices=notices,
+            # What the person's own servers do, all their sandboxes may know.
+            silent=SilentServers(
+                folder.root.with_name(own_servers.NAME) if folder.address is None else None
+            ),
             leftovers_gone=self._leftovers,
         )
         self._last_request = self._loop.time()

@@ -320,7 +320,7 @@ class Turn:
     def _watch_opening(self) -> None:
         """Watch the program while it may wait for MCP servers of the person's own settings."""
         conversation = self._conversation
-        servers = conversation.own_servers if conversation else ()
+        servers = tuple(conversation.own_servers) if conversation else ()
         if conversation is None or not servers:
             return
         opens = "" if self._next.done() else conversation.adapter.opens

@@ -100,7 +100,7 @@ class SessionSteps(CliAdapter[Question]):
         assert self._turn is not None
         self._stop_waiting()
         self._tell_left_out(servers, is_known=False)
-        self._restart(replace(self._turn, left_out=tuple(servers)))
+        self._restart(replace(self._turn, left_out=(*self._turn.left_out, *servers)))
         return self._outputs()
 
     def _stop_waiting(self) -> None:

@@ -141,6 +141,19 @@ def test_it_is_started_again_without_them_and_the_answer_goes_on(opening):
     assert len([each for each in chunks_of(outs) if each["type"] == "data-notice"]) == 1
 
 
+def test_one_that_was_left_out_before_stays_left_out():
+    course = Scripted("acp:opencode")
+    outs = course.adapter.begin(replace(turn("hi"), left_out=("known",)))
+    gone = course.adapter.leave_out(["mute"])
+
+    assert gone[-1].turn.left_out == ("known", "mute")
+    told = [each["data"]["text"] for each in chunks_of(outs + gone) if "data" in each]
+    assert told == [
+        own_silence_in_words("opencode", ["known"], is_known=True),
+        own_silence_in_words("opencode", ["mute"], is_known=False),
+    ]
+
+
 def test_one_that_waits_before_it_introduces_itself_is_started_again_as_well():
     course = Scripted("acp:gemini")
     outs = course.adapter.begin(turn("hi")) + course.adapter.tell_waiting(["mute"])
@@ -178,8 +191,8 @@ def test_those_of_the_turn_that_it_asks_itself_can_be_left_out_as_well():
     )
     without = replace(given, left_out=("mute",))
 
-    assert asked_directly(given) == ("mute",)
-    assert asked_directly(without) == ()
+    assert asked_directly(given) == {"mute": "https://mcp.example/mcp"}
+    assert asked_directly(without) == {}
     assert [each.name for each in servers_of(without)] == ["linear"]
     start = ADAPTERS["acp:gemini"]().launch(without)
     assert start.args[-1] == "--allowed-mcp-server-names=linear"

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from mesh.agent_programs import OwnServers, load
-from mesh.agent_programs.own_servers import is_taken, names
+from mesh.agent_programs.own_servers import find, is_taken
 
 PLACES = (".agent/settings.json", "$AGENT_HOME/settings.json", "$AGENT_FILE", "./agent.json")
 OWN = OwnServers(key="mcp", settings=PLACES, only="--only")
@@ -25,7 +25,7 @@ def home(tmp_path):
 @pytest.fixture
 def found(home):
     def read(own=OWN, **environ):
-        return names(own, {"HOME": str(home)} | environ, home.parent / "folder")
+        return tuple(find(own, {"HOME": str(home)} | environ, home.parent / "folder"))
 
     return read
 
@@ -51,6 +51,18 @@ def test_servers_of_all_its_settings_are_named_once(home, found):
     environ = {"AGENT_HOME": str(folder / "other"), "AGENT_FILE": str(folder / "file.json")}
     assert found(**environ) == ("one", "two", "three", "four", "five")
     assert found() == ("one", "two", "five")
+
+
+def test_a_server_is_another_one_once_its_settings_say_something_else(home):
+    def read():
+        return find(OWN, {"HOME": str(home)}, home.parent / "folder")["one"]
+
+    write(home / ".agent/settings.json", {"one": SERVER | {"env": {"KEY": "sk-secret"}}})
+    before = read()
+    assert read() == before
+    assert "secret" not in before
+    write(home / ".agent/settings.json", {"one": SERVER | {"env": {"KEY": "sk-other"}}})
+    assert read() != before
 
 
 def test_one_that_is_turned_off_is_not_named(home, found):
@@ -124,4 +136,4 @@ def test_without_a_home_only_the_other_places_count(home):
     write(home / ".agent/settings.json", {"one": SERVER})
     write(home.parent / "folder/agent.json", {"two": SERVER})
 
-    assert names(OWN, {}, home.parent / "folder") == ("two",)
+    assert list(find(OWN, {}, home.parent / "folder")) == ["two"]

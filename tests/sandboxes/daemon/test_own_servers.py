@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -55,7 +57,7 @@ async def turn(journal, notices):
 def conversation():
     conversation = Conversation()
     conversation.adapter = WaitingAdapter()
-    conversation.own_servers = ("mute",)
+    conversation.own_servers = {"mute": "its hash"}
     return conversation
 
 
@@ -121,7 +123,7 @@ async def test_nothing_is_done_after_the_end(turn, conversation, how):
 
 
 async def test_a_program_without_such_servers_may_open_as_long_as_it_likes(turn, conversation):
-    conversation.own_servers = ()
+    conversation.own_servers = {}
     conversation.turn = turn
     turn._conversation = conversation
     turn.apply(conversation.adapter.begin(REQUEST))
@@ -137,13 +139,109 @@ async def test_an_adapter_that_fails_late_ends_the_turn(turn, conversation, monk
         await turn.run(conversation)
 
 
-def test_what_did_not_answer_is_remembered_for_some_minutes_and_for_its_program_alone():
-    now = 0.0
-    silent = SilentServers(lambda: now)
-    silent.note("acp:gemini", ["mute"])
+# What is remembered, by this sandbox and the others of the machine.
 
-    now = SILENT_FOR - 1
-    assert silent.of("acp:gemini") == ("mute",)
-    assert silent.of("acp:opencode") == ()
-    now = SILENT_FOR
-    assert silent.of("acp:gemini") == ()
+KEYS = {"mute": "a" * 64, "other": "b" * 64}
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "machine" / own_servers.NAME
+
+
+@pytest.fixture
+def silent(path, clock):
+    """What one sandbox of a machine remembers."""
+    path.parent.mkdir()
+    return SilentServers(path, clock)
+
+
+def test_what_did_not_answer_is_remembered_for_some_minutes_and_alone(silent, clock):
+    silent.note([KEYS["mute"]])
+
+    clock.now += SILENT_FOR - 1
+    assert silent.among(KEYS) == ("mute",)
+    assert silent.among({"mute": KEYS["other"]}) == ()  # another one of the same name
+    clock.now += 1
+    assert silent.among(KEYS) == ()
+
+
+def test_another_sandbox_of_the_machine_knows_it_too(silent, path, clock):
+    silent.note([KEYS["mute"]])
+    other = SilentServers(path, clock)
+    other.note([KEYS["other"]])
+
+    assert SilentServers(path, clock).among(KEYS) == ("mute", "other")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_sandbox_in_a_container_remembers_its_own(clock):
+    silent = SilentServers(None, clock)
+    silent.note([KEYS["mute"]])
+
+    assert silent.among(KEYS) == ("mute",)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "[1]",
+        json.dumps({KEYS["mute"]: "soon"}),
+        json.dumps({KEYS["mute"]: float("nan")}),
+    ],
+    ids=["empty", "half", "deep", "a list", "texts", "no number"],
+)
+def test_a_file_that_says_nothing_is_written_anew(silent, path, found):
+    path.write_text(found)
+
+    assert silent.among(KEYS) == ()
+    silent.note([KEYS["other"]])
+    assert silent.among(KEYS) == ("other",)
+
+
+def test_one_that_would_count_for_longer_than_some_minutes_does_not_count(silent, path, clock):
+    """The machine's clock was wrong, or somebody else has written it."""
+    silent.note([KEYS["mute"]])
+    clock.now -= 3600
+
+    assert silent.among(KEYS) == ()
+
+
+def test_a_pipe_in_place_of_the_file_blocks_nothing(silent, path, clock):
+    os.mkfifo(path)
+
+    assert silent.among(KEYS) == ()
+    silent.note([KEYS["mute"]])
+    assert silent.among(KEYS) == ("mute",)
+
+
+def test_a_folder_in_place_of_the_file_is_only_logged(silent, path, clock):
+    path.mkdir()
+    silent.note([KEYS["mute"]])
+
+    assert silent.among(KEYS) == ("mute",)
+
+
+def test_only_so_many_are_remembered(silent, path, clock):
+    for n in range(3):
+        clock.now += 1
+        silent.note(f"{n}-{each}" for each in range(own_servers.MOST // 2))
+
+    assert len(json.loads(path.read_text())) == own_servers.MOST
+    assert silent.among({"new": "2-0", "old": "0-0"}) == ("new",)

@@ -56,7 +56,7 @@ async def test_a_message_goes_without_a_server_that_does_not_answer(kind, by, le
             SETTINGS[kind](home, server.url if by == "http" else "")
             sandbox = make_sandbox(env=env | {"PATH": f"{folder}:{env['PATH']}"})
 
-            async def say(run_id, thread):
+            async def say(run_id, thread, sandbox=sandbox):
                 given = {"harness": kind, "text": "say: hi", "model": f"{kind}:{agent.model}"}
                 given["toolApprovalLevel"] = level
                 async with sandbox.dispatch(run_id, thread=thread, **given) as events:
@@ -66,16 +66,20 @@ async def test_a_message_goes_without_a_server_that_does_not_answer(kind, by, le
             asked = len(server.asked)
             next_message = await say("r2", "thread-1")
             new_chat = await say("r3", "thread-2")
+            # Such as one of another agent, or of another branch, on the same machine.
+            other = make_sandbox("other", env=sandbox.env)
+            elsewhere = await say("r4", "thread-3", other)
 
-    for events in (first, next_message, new_chat):
+    for events in (first, next_message, new_chat, elsewhere):
         assert text_of(events) == "hi", events
     assert waits_in(first) == [["mute"], []]
     assert len(notices_in(first)) == 1
     assert "(mute), and not all of them answered" in notices_in(first)[0]
     assert (waits_in(next_message), notices_in(next_message)) == ([], [])
     # For some minutes it is not asked again.
-    assert waits_in(new_chat) == []
-    assert "works without its MCP servers (mute)" in notices_in(new_chat)[0]
+    for events in (new_chat, elsewhere):
+        assert waits_in(events) == []
+        assert "works without its MCP servers (mute)" in notices_in(events)[0]
     assert len(server.asked) == asked
 
 

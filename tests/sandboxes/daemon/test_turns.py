@@ -106,7 +106,7 @@ class Conversation:
         self.cwd, self.turn, self.heard_at = Path("."), None, 0.0
         self.lines, self.starts = [], 0
         self.background = BackgroundWork()
-        self.own_servers, self.left_out = (), []
+        self.own_servers, self.left_out = {}, []
         self.on_left_out = self.left_out.append
 
     def start(self, request):
