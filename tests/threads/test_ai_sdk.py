@@ -181,3 +181,100 @@ async def test_the_sdk_drops_what_a_lost_attempt_has_said(streams, sdk):
 
 def without_boundaries(parts):
     return [part for part in parts if part["type"] != "step-start"]
+
+
+# A question that its agent takes back: the call is told once more, and then ends as it may.
+
+QUESTION = {"approvalId": "r:1", "toolCallId": "c"}
+CALL = {**TOOL, "input": {"command": "ls"}}
+ASKED = [
+    chunk("start-step"),
+    chunk("tool-input-available", **CALL),
+    {
+        **chunk("tool-approval-request", **QUESTION),
+        "approval": {**QUESTION, "tool": "bash", "input": CALL["input"]},
+    },
+]
+WITHDRAWN = [
+    {"type": "approval-withdrawn", "approvalId": "r:1"},
+    chunk("tool-input-available", **CALL, providerMetadata={"mesh": {"withdrawn": True}}),
+]
+ENDS = {
+    "it ran all the same": chunk("tool-output-available", toolCallId="c", output="a", dynamic=True),
+    "it was not run": chunk(
+        "tool-output-error", toolCallId="c", errorText="Not run.", dynamic=True
+    ),
+}
+
+
+class Once(Replay):
+    """Gives one stream."""
+
+    def __init__(self, run, whole):
+        ThreadingHTTPServer.__init__(self, ("127.0.0.1", 0), Handler)
+        self.run, self.live, self.reads = run, (whole, b""), 0
+        self.has_come = threading.Event()
+        self.has_come.set()
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_the_sdk_closes_a_question_that_the_agent_takes_back(say, served, ada, sdk, end):
+    bodies = [*ASKED, *WITHDRAWN, ENDS[end], *a_turn("so far")[1:]]
+    run, whole = await answered(say, served, ada, sdk, bodies)
+    # As long as nothing else is told of the call, nobody is asked any more.
+    at = whole.index(b"\n\n", whole.rindex(b'"tool-input-available"')) + 2
+    with Once(run.pk, whole[:at]) as server:
+        read = await asyncio.to_thread(chat, server, sdk)
+    call = the_call(read)
+    assert (call["state"], call["input"]) == ("input-available", {"command": "ls"})
+    assert call["callProviderMetadata"] == {"mesh": {"withdrawn": True}}
+
+    with Once(run.pk, whole) as server:
+        read = await asyncio.to_thread(chat, server, sdk)
+    kept = (await Run.objects.select_related("answer").aget(pk=run.pk)).answer
+    assert read["status"] == "ready"
+    assert read["messages"][-1]["parts"] == kept.parts
+    assert the_call(read)["state"].startswith("output-")
+    (told,) = [part["data"] for part in kept.parts if part["type"] == "data-approval"]
+    assert (told["state"], told["decision"]) == ("withdrawn", "")
+
+
+async def test_a_question_that_is_asked_again_stands_again(say, served, ada, sdk):
+    again = {**QUESTION, "approvalId": "r:2"}
+    bodies = [
+        *ASKED,
+        *WITHDRAWN,
+        chunk("tool-input-available", **CALL, providerMetadata={"mesh": {"withdrawn": False}}),
+        {**chunk("tool-approval-request", **again), "approval": {**ASKED[-1]["approval"], **again}},
+        {"type": "approval-applied", "approvalId": "r:2", "decision": "deny"},
+        chunk("tool-output-denied", toolCallId="c"),
+        *a_turn("so far")[1:],
+    ]
+    run, whole = await answered(say, served, ada, sdk, bodies)
+
+    at = whole.index(b"\n\n", whole.rindex(b'"tool-approval-request"')) + 2
+    with Once(run.pk, whole[:at]) as server:
+        read = await asyncio.to_thread(chat, server, sdk)
+    call = the_call(read)
+    assert (call["state"], call["approval"]["id"]) == ("approval-requested", "r:2")
+    assert call["callProviderMetadata"] == {"mesh": {"withdrawn": False}}
+
+
+async def answered(say, served, ada, sdk, bodies):
+    """Return a run of which the machine tells ``bodies``, and its stream."""
+    run = await sync_to_async(say)("hi")
+    await sync_to_async(services.claim_run)(run_id=run.pk, node="A")
+    start = chunk("start", messageId=str(run.pk))
+    await sync_to_async(commit)(run, 1, [start, *bodies])
+    client = AsyncClient()
+    await client.aforce_login(ada)
+    url = reverse("stream", args=["home", served.pk])
+    answer = await client.get(url, {"run": str(run.pk), "sdk": sdk})
+    whole = b"".join([piece async for piece in answer.streaming_content])
+    database_pool.close()
+    return run, whole
+
+
+def the_call(read):
+    (call,) = [part for part in read["messages"][-1]["parts"] if part["type"] == "dynamic-tool"]
+    return call
