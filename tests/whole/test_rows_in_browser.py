@@ -36,7 +36,6 @@ NO_MODEL = "it has no model"
 NO_SETTINGS = "its person has no settings for it"
 BEGINS_NONE = "it begins no turn by itself"
 OWN_TOOLS = "the tool for files is the program's own"
-# Not rows of one chat: what a service of the machine knows, and what a touch of Enter does.
 NOT_PLAYED = {
     "a turn that nobody asked for": {
         "decopilot": BEGINS_NONE,
@@ -47,6 +46,21 @@ NOT_PLAYED = {
     "a rule of the person's own": {"demo": NO_SETTINGS, "decopilot": NO_SETTINGS},
     "a file with CRLF": {"demo": "it edits no files", **dict.fromkeys(PROGRAMS, OWN_TOOLS)},
     "a mute MCP server": {"demo": "it uses none"},
+    "a long paste": {"demo": "it takes no files"},
+}
+# What can't happen in these chats, or not in each; and the test that plays it.
+ELSEWHERE = {
+    "an upgrade of node under a link that runs as a service": "links/daemon/test_as_service.py"
+    "::test_it_finds_what_a_terminal_finds_also_after_an_upgrade",
+    "its keys, which nobody else can read": "links/daemon/test_as_service.py"
+    "::test_no_secret_is_where_others_can_read_it",
+    "Enter on a phone in every other field": "browser/test_enter.py"
+    "::test_by_touch_enter_writes_a_new_line_and_with_control_it_acts",
+    "a composition in every other field": "browser/test_enter.py"
+    "::test_the_enter_that_ends_a_composition_does_nothing_and_the_next_one_acts",
+    "drafts in two tabs of a new chat": "browser/test_drafts.py::test_each_tab_has_its_own_draft",
+    "the first picture of a slow network": "browser/test_walks.py"
+    "::test_the_first_picture_without_any_script_says_what_comes",
 }
 
 
@@ -399,6 +413,69 @@ def drafts(chat):
     chat.hears(answer)
 
 
+def phone(chat):
+    """The same chat on a second device, where Enter writes a new line and a button sends."""
+    message, answer = chat.saying()
+    size = {"width": 390, "height": 844}
+    context = chat.page.context.browser.new_context(viewport=size, has_touch=True, is_mobile=True)
+    try:
+        context.add_cookies(chat.page.context.cookies())
+        page = context.new_page()
+        page.goto(chat.page.url)
+        text, mine = page.locator("#text"), page.locator(".message--mine")
+        expect(chat.page.locator(".message--mine").last).to_be_visible(timeout=PATIENCE)
+        expect(mine.last).to_be_visible(timeout=PATIENCE)
+        before = mine.count()
+        text.fill(message)
+        text.press("End")
+        text.press("Enter")
+        expect(text).to_have_value(f"{message}\n")
+        expect(mine).to_have_count(before)
+        page.locator("#send").tap(timeout=PATIENCE)
+        for each in (page, chat.page):
+            expect(each.locator(".message--answer").last).to_contain_text(answer, timeout=PATIENCE)
+    finally:
+        context.close()
+    chat.is_over()
+
+
+def tabs(chat):
+    """What is written in one tab stays there, while another one sends."""
+    message, answer = chat.saying()
+    other = chat.page.context.new_page()
+    other.goto(chat.page.url)
+    expect(other.locator(".message--answer").last).to_be_visible(timeout=PATIENCE)
+    other.locator("#text").fill("not yet")
+    chat.say(message)
+    chat.hears(answer)
+    expect(other.locator(".message--answer").last).to_contain_text(answer, timeout=PATIENCE)
+    expect(other.locator("#text")).to_have_value("not yet")
+    other.locator("#text").fill("")
+    other.close()
+
+
+PASTES = """text => {
+  const data = new DataTransfer();
+  data.setData("text/plain", text);
+  const box = document.querySelector("#text");
+  box.focus();
+  const how = { clipboardData: data, bubbles: true, cancelable: true };
+  const event = new ClipboardEvent("paste", how);
+  if (box.dispatchEvent(event)) document.execCommand("insertText", false, text);
+}"""
+
+
+def long_paste(chat):
+    message, answer = chat.saying()
+    chat.text.fill(message)
+    chat.page.evaluate(PASTES, "\n" + "\n".join(f"line {n}" for n in range(21)))
+    chat.press("Attach as a file")
+    expect(chat.page.locator(".file--ready")).to_contain_text("pasted-text.txt", timeout=PATIENCE)
+    chat.say(message)
+    chat.hears(answer)
+    expect(chat.page.locator(".message--mine").last).to_contain_text("pasted-text.txt")
+
+
 # In the order in which they are played: what each is about. The refusal comes first: some programs
 # get what was said before it once more, in which the stand-in would find orders.
 ROWS = {
@@ -414,6 +491,9 @@ ROWS = {
     "a mute MCP server": mute,
     "an Enter that ends a composition": composition,
     "a draft over a reload": drafts,
+    "two tabs": tabs,
+    "a phone": phone,
+    "a long paste": long_paste,
 }
 
 
@@ -429,3 +509,10 @@ def test_a_chat_survives_everything(chat, silence):
 def test_what_is_not_played_is_a_row_of_a_kind():
     assert NOT_PLAYED.keys() <= ROWS.keys()
     assert all(kinds.keys() <= set(KINDS) for kinds in NOT_PLAYED.values())
+
+
+@pytest.mark.parametrize("place", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_is_played_elsewhere_is_a_test(place):
+    path, _, name = place.partition("::")
+
+    assert f"def {name}(" in (Path(__file__).parents[1] / path).read_text()
