@@ -10,6 +10,7 @@ from mesh.pages import views as pages
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("style.<str:digest>.css", pages.style, name="stylesheet"),
+    path("panel.<str:digest>.css", pages.panel_style, name="panel-stylesheet"),
     path("enter", views.enter, name="enter"),
     path("join", views.join, name="join"),
     # Before allauth's own: nothing here may wait for a mail, or put a key of one into the log.

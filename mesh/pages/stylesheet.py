@@ -1,6 +1,7 @@
-"""The pages' one stylesheet: a file for each component, joined into one request.
+"""The pages' stylesheet: a file for each component, joined into one request.
 
-Its address contains its hash, so browsers may cache it without limit; there is no build step.
+The work panel's is a second one, fetched when the panel is first opened. An address contains a
+hash, so browsers may cache it without limit; there is no build step.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ PIECES = (
     "settings",
     "agent_pages",
     "members",
+)
+# Of the work panel, which most pages never open.
+PANEL_PIECES = (
+    "panel",
     "preview",
 )
 
@@ -51,14 +56,23 @@ class Stylesheet:
 
 def current() -> Stylesheet:
     """Return the stylesheet; with DEBUG, it is read again each time."""
+    return _fresh(PIECES)
+
+
+def of_panel() -> Stylesheet:
+    """Return the work panel's stylesheet; with DEBUG, it is read again each time."""
+    return _fresh(PANEL_PIECES)
+
+
+def _fresh(pieces: tuple[str, ...]) -> Stylesheet:
     if settings.DEBUG:
         _read.cache_clear()
-    return _read()
+    return _read(pieces)
 
 
-@lru_cache(maxsize=1)
-def _read() -> Stylesheet:
-    plain = b"\n".join(_piece(name) for name in PIECES)
+@lru_cache(maxsize=2)
+def _read(pieces: tuple[str, ...]) -> Stylesheet:
+    plain = b"\n".join(_piece(name) for name in pieces)
     digest = hashlib.sha256(plain).hexdigest()[:16]
     return Stylesheet(digest, plain, gzip.compress(plain, mtime=0))
 

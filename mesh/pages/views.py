@@ -1,4 +1,4 @@
-"""The stylesheet's address."""
+"""The stylesheets' addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from mesh.pages import stylesheet
 @cache_control(public=True, max_age=31536000, immutable=True)
 def style(request: HttpRequest, digest: str) -> HttpResponse:
     """The joined stylesheet. An old page that asks for an old one gets the current one."""
-    sheet = stylesheet.current()
+    return _sheet(request, stylesheet.current())
+
+
+@require_GET
+@cache_control(public=True, max_age=31536000, immutable=True)
+def panel_style(request: HttpRequest, digest: str) -> HttpResponse:
+    """The work panel's stylesheet; also the current one for old pages."""
+    return _sheet(request, stylesheet.of_panel())
+
+
+def _sheet(request: HttpRequest, sheet: stylesheet.Stylesheet) -> HttpResponse:
     packed = "gzip" in request.headers.get("Accept-Encoding", "")
     response = HttpResponse(sheet.packed if packed else sheet.plain, content_type="text/css")
     if packed:

@@ -168,6 +168,7 @@ class ScriptedServer:
                 Route("/accounts/machines/list", self._machine_list),
                 Route("/accounts/machines/{link}/{action}", self._put_out, methods=["POST"]),
                 Route("/style.{digest}.css", self._style),
+                Route("/panel.{digest}.css", self._panel_style),
                 Route("/static/{path:path}", self._static),
                 Route(f"{api}/threads", self._create, methods=["POST"]),
                 Route(f"{api}/threads/{{thread}}/messages", self._messages, methods=["GET"]),
@@ -335,11 +336,15 @@ class ScriptedServer:
     async def _style(self, request):
         from mesh.pages import stylesheet
 
-        return Response(
-            stylesheet.current().packed,
-            media_type="text/css",
-            headers={"Content-Encoding": "gzip"},
-        )
+        return self._sheet(stylesheet.current())
+
+    async def _panel_style(self, request):
+        from mesh.pages import stylesheet
+
+        return self._sheet(stylesheet.of_panel())
+
+    def _sheet(self, sheet):
+        return Response(sheet.packed, media_type="text/css", headers={"Content-Encoding": "gzip"})
 
     async def _static(self, request):
         path = (STATIC / request.path_params["path"]).resolve()

@@ -1,4 +1,4 @@
-"""The preview beside the conversation: its frame, what is told of the sandbox, and its cards."""
+"""The preview in the work panel: its frame, what is told of the sandbox, and its cards."""
 
 import json
 import re
@@ -39,7 +39,8 @@ class Sandbox:
     def open(self, server):
         self.page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
         server.wait_until_followed()
-        self.page.get_by_role("button", name="Preview", exact=True).click()
+        self.page.get_by_role("button", name="Work panel").click()
+        self.page.get_by_role("tab", name="Preview").click()
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_before_the_first_message_there_is_no_preview(server, page):
     server.add_thread(locked=False)
     page.goto(f"{server.url}/home/threads/{made_up.THREAD}")
 
-    expect(page.get_by_role("button", name="Preview", exact=True)).to_be_hidden()
+    expect(page.get_by_role("button", name="Work panel")).to_be_hidden()
 
 
 def lifecycle(phase, **detail):
@@ -155,11 +156,11 @@ def test_closing_ends_the_app_and_gives_the_focus_back(server, page, sandbox):
     sandbox.open(server)
     expect(page.locator(".preview__frame")).to_be_visible()
 
-    page.get_by_role("button", name="Close the preview").click()
+    page.get_by_role("button", name="Close the panel").click()
 
     expect(page.locator("#preview")).to_be_hidden()
     expect(page.locator(".preview__frame")).to_have_count(0)
-    expect(page.get_by_role("button", name="Preview", exact=True)).to_be_focused()
+    expect(page.get_by_role("button", name="Work panel")).to_be_focused()
 
 
 def test_each_look_takes_a_ticket_of_its_own(server, page, sandbox):

@@ -96,7 +96,8 @@ def thread(mesh):
 def test_the_project_is_served_and_an_edit_is_seen_without_a_reload(mesh, thread, page):
     page.context.add_cookies([{"name": "mesh_session", "value": mesh.session(), "url": mesh.url}])
     page.goto(f"{mesh.url}/home/threads/{thread}")
-    page.get_by_role("button", name="Preview", exact=True).click()
+    page.get_by_role("button", name="Work panel").click()
+    page.get_by_role("tab", name="Preview").click()
     frame = page.frame_locator(".preview__frame")
     expect(frame.get_by_role("heading", name="one")).to_be_visible(timeout=60_000)
     expect(page.locator("#preview")).to_have_attribute("data-phase", "running")
@@ -114,7 +115,8 @@ def test_the_project_is_served_and_an_edit_is_seen_without_a_reload(mesh, thread
 def show_preview(mesh, thread, page):
     page.context.add_cookies([{"name": "mesh_session", "value": mesh.session(), "url": mesh.url}])
     page.goto(f"{mesh.url}/home/threads/{thread}")
-    page.get_by_role("button", name="Preview", exact=True).click()
+    page.get_by_role("button", name="Work panel").click()
+    page.get_by_role("tab", name="Preview").click()
 
 
 def tab_of(page):

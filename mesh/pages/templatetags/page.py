@@ -28,6 +28,12 @@ def stylesheet_url() -> str:
 
 
 @register.simple_tag
+def panel_stylesheet_url() -> str:
+    """Return the address of the work panel's stylesheet, which changes with its content."""
+    return reverse("panel-stylesheet", args=[stylesheet.of_panel().digest])
+
+
+@register.simple_tag
 @lru_cache(maxsize=16)
 def qr_of(address: str) -> SafeString:
     """Return the QR code of an address as inline SVG, without a size: the stylesheet sets it."""

@@ -3,7 +3,7 @@
 
 import { Chat, filesOf, textOf } from "./chat.js";
 import { Agents, Composer, Outbox, inherit, keyOf as keyOfTab, newTabId, offlineNotice, openTab } from "./composer.js";
-import { api, apiWithPatience, asWords, byId, duration, el, icon, marked, offerReload, readableText, say, visibleText } from "./dom.js";
+import { api, apiWithPatience, asWords, byId, duration, el, icon, marked, offerReload, pressed, read, readableText, say, visibleText } from "./dom.js";
 import { providerSaid } from "./parts.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
@@ -332,6 +332,7 @@ function paintStatus() {
   if (!current) composer.levelHint(false);
   paintContext();
   paintPanels();
+  work?.told();
   const offline = machine()?.state === "offline" && !current;
   composer.notice(...(offline ? [offlineNotice(machine())] : []));
   composer.explainLevel();
@@ -439,7 +440,7 @@ function onMessage(message) {
     if (message.thread.id === thread?.id) {
       thread = message.thread;
       if (thread.level && !isLevelOwn) composer.level.value = thread.level;
-      byId("preview-open").hidden = !thread.locked;
+      byId("panel-open").hidden = !thread.locked;
       if (!AS_ACTIVE.has(thread.status)) chat.expect(null);
       see();
       if (thread.title && thread.title !== document.body.dataset.title) showTitle(thread.title);
@@ -514,13 +515,27 @@ addEventListener("click", async ({ target }) => {
   const { takeAlong } = await import("./take_along.js");
   takeAlong(button, `${base}/threads/${thread.id}/sandbox/take-along`);
 });
-// The preview, loaded when it is first opened.
-let preview = null;
-byId("preview-open").addEventListener("click", async () => {
-  const { Preview } = await import("./preview.js");
-  preview ??= new Preview(() => `${base}/threads/${thread.id}/sandbox`);
-  preview.toggle();
+// The work panel, loaded when it is first opened. It stands as it was left, where there is room beside.
+let work = null;
+async function openWork(act) {
+  if (!thread?.locked) return;
+  const { Panel } = await import("./panel.js");
+  work ??= new Panel({ org: data.org, facts: workFacts });
+  act(work);
+}
+const workFacts = () => ({ thread, machine: machine(), isWorking: Boolean(chat.current()) });
+byId("panel-open").addEventListener("click", () => openWork((panel) => panel.toggle()));
+addEventListener("mesh:panel", ({ detail }) => openWork((panel) => panel.show(detail.tab, detail.target)));
+addEventListener("click", ({ target }) => {
+  const button = target.closest?.("[data-panel]");
+  if (button) openWork((panel) => panel.show(button.dataset.panel, button.dataset.panelTarget));
 });
+addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || pressed(event).toLowerCase() !== "j") return;
+  event.preventDefault();
+  openWork((panel) => panel.toggle());
+});
+if (matchMedia("(min-width: 1001px)").matches && read(localStorage, `mesh:panel:${data.thread?.id}`).includes('"isOpen":true')) openWork((panel) => panel.restore());
 // A link to a place on this page is not a new page. Back and Forward may have changed the address
 // before this script ran: then the page is not that of its address either.
 let shown = location.pathname;

@@ -1,7 +1,7 @@
-// The preview beside the conversation: a frame on an origin of its own, and the sandbox's status.
+// The work panel's tab Preview: a frame on an origin of its own, and the sandbox's status.
 // The frame's pages reload on their own while the project starts; this script reads nothing in them.
 
-import { api, asWords, byId, el, icon, pressed, say } from "./dom.js";
+import { api, asWords, byId, el, icon, say } from "./dom.js";
 import { paintRows, rowsOf, textOfRows } from "./terminal.js";
 
 // Phase of the sandbox → the text in the bar; null: none.
@@ -35,43 +35,68 @@ function kindOf({ phase, inSeconds }) {
 /** Return the nodes for lines of the log, with colours where the programs wrote sequences for them. */
 const painted = (lines) => paintRows(rowsOf(lines.join("\n")));
 
-export class Preview {
-  /** `base()` returns the URL of the open thread's sandbox. */
-  constructor(base) {
-    this.base = base;
-    this.root = byId("preview");
-    this.lines = [];
+/** Mount the tab. The app runs while the panel is open, also behind another tab. */
+export function mount(place, panel) {
+  const preview = new Preview(place, panel);
+  return { show: () => preview.show(), close: () => preview.close() };
+}
+
+function bar() {
+  const button = (asked, name, label, tag = "button", more = { type: "button" }) =>
+    el(tag, { class: "button button--bare button--icon", "data-preview": asked, "aria-label": label, ...more }, icon(name));
+  return el(
+    "header",
+    { class: "preview__bar" },
+    el("p", { class: "preview__phase", id: "preview-phase", role: "status" }),
+    el("select", { class: "preview__port", id: "preview-port", "aria-label": "Port that the preview shows", hidden: "" }),
+    button("reload", "rotate-cw", "Reload the preview"),
+    button("window", "globe", "Open the preview in a new tab", "a", { target: "_blank", rel: "noreferrer" }),
+  );
+}
+
+class Preview {
+  constructor(place, panel) {
+    Object.assign(this, { panel, lines: [], isShown: false });
+    this.root = el(
+      "section",
+      { class: "preview", id: "preview", "aria-label": "Preview" },
+      bar(),
+      el("p", { class: "preview__note", id: "preview-note", role: "status", hidden: "" }),
+      el("div", { class: "preview__stage", id: "preview-stage" }),
+      el("div", { class: "preview__card", id: "preview-card", hidden: "" }),
+      el("details", { class: "preview__log", id: "preview-log", hidden: "" }, el("summary", {}, "Log"), el("pre", { tabindex: "0" })),
+    );
+    place.append(this.root);
     this.root.addEventListener("click", (event) => this.onClick(event));
     byId("preview-port").addEventListener("change", ({ target }) => this.choosePort(Number(target.value)));
-    this.root.addEventListener("keydown", (event) => pressed(event) === "Escape" && this.close());
+    const on = (name, take) => panel.on(name, (data) => this.isShown && take(data));
+    on("phase", (phase) => this.onPhase(phase));
+    on("lifecycle", ({ state }) => this.onPhase(state && { ...state, kind: kindOf(state) }));
+    on("reload", () => this.load());
+    on("gone", () => this.phase("The sandbox is gone"));
+    panel.on("snapshot", () => (this.lines = []));
+    panel.on("log", ({ data }) => this.onLog(data));
   }
 
-  get isOpen() {
-    return !this.root.hidden;
+  base() {
+    return this.panel.base;
   }
 
-  toggle() {
-    return this.isOpen ? this.close() : this.open();
-  }
-
-  async open() {
-    this.root.hidden = false;
-    document.body.classList.add("has-preview");
-    byId("preview-open")?.setAttribute("aria-expanded", "true");
-    this.root.querySelector("[data-preview=close]").focus();
-    this.follow();
-    await this.load();
+  async show() {
+    if (this.isShown) return;
+    this.isShown = true;
+    const { last } = this.panel.events;
+    if (last.has("phase")) this.onPhase(last.get("phase"));
+    const state = last.get("lifecycle")?.state;
+    if (state) this.onPhase({ ...state, kind: kindOf(state) });
+    if (!this.isFailed) await this.load();
   }
 
   close() {
-    this.root.hidden = true;
-    document.body.classList.remove("has-preview");
-    this.events?.close();
-    this.events = null;
+    this.isShown = false;
+    this.isFailed = false;
+    this.path = undefined;
     byId("preview-stage").replaceChildren(); // a hidden app should not keep running
-    const opener = byId("preview-open");
-    opener?.setAttribute("aria-expanded", "false");
-    opener?.focus();
   }
 
   /** Load the app again with a new ticket. */
@@ -101,25 +126,22 @@ export class Preview {
     return this.path ? `${url}&path=${encodeURIComponent(this.path)}` : url;
   }
 
+  /** Ask the sandbox again, after it could not be reached. */
   follow() {
-    this.events?.close();
-    this.events = new EventSource(`${this.base()}/events`);
-    const on = (name, take) => this.events.addEventListener(name, ({ data }) => take(JSON.parse(data)));
-    on("phase", (phase) => this.onPhase(phase));
-    on("lifecycle", ({ state }) => this.onPhase(state && { ...state, kind: kindOf(state) }));
-    on("log", ({ data }) => this.onLog(data));
-    on("reload", () => this.load());
-    on("gone", () => this.phase("The sandbox is gone"));
+    this.isFailed = false;
+    this.panel.events.open();
+    return this.load();
   }
 
   onPhase(reported) {
     const phase = typeof reported === "string" ? { kind: reported } : (reported ?? {});
     if (phase.kind === "failed") {
+      this.isFailed = true;
       this.phase("Not available");
-      this.events?.close(); // or it would keep reconnecting; "Try again" opens it again
-      this.card({ title: phase.message, again: () => this.open() });
+      this.card({ title: phase.message, again: () => this.follow() });
       return;
     }
+    this.isFailed = false;
     const trouble = TROUBLES[phase.kind];
     this.root.dataset.phase = phase.kind ?? "";
     if (phase.kind === "running") this.showPorts(phase);
@@ -203,7 +225,6 @@ export class Preview {
 
   onClick(event) {
     const asked = event.target.closest("[data-preview]")?.dataset.preview;
-    if (asked === "close") this.close();
     if (asked === "reload") this.load();
     if (asked === "window") {
       event.preventDefault();

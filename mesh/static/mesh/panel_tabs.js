@@ -1,0 +1,15 @@
+// The tabs of the work panel, in their order. A tab's code is loaded when the tab is first chosen;
+// docs/panel.md says what its module must have.
+
+export const TABS = [
+  // changes:
+
+  // files:
+
+  // terminal:
+
+  // tasks:
+
+  // preview:
+  { id: "preview", title: "Preview", icon: "monitor", load: () => import("./preview.js") },
+];
