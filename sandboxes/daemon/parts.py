@@ -6,6 +6,7 @@ Most sandboxes only run agents; twenty of them on a laptop should not hold what 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sandboxes.daemon.checkout.checkout import Checkout
 from sandboxes.daemon.descendants import Marks
 from sandboxes.daemon.events import Events
 from sandboxes.daemon.files import routes as file_routes
+from sandboxes.daemon.files.browse_routes import BrowseRoutes
 from sandboxes.daemon.preview import routes as preview_routes
 from sandboxes.daemon.preview.probe import Probe
 from sandboxes.daemon.preview.proxy import Preview
@@ -46,7 +48,7 @@ class Parts:
         runs: Callable[[], tuple[int, int]],
     ) -> None:
         """``runs`` returns how many runs are active, and how many were started so far."""
-        self._prefix, self._boot_id = prefix, boot_id
+        self._prefix, self._boot_id, self._root = prefix, boot_id, root
         self._checkout = checkout
         self.workplace = Workplace(checkout, root / "repo")
         self.events = Events()
@@ -98,9 +100,13 @@ class Parts:
 
     def router(self) -> Router:
         """Return the routes of all parts; the preview takes every path that no other matches."""
-        prefix = self._prefix
+        prefix, changing = self._prefix, threading.Lock()
+        browse = BrowseRoutes(
+            self.workplace, self._root, self.repository.ask, self._on_tool_change, changing
+        )
         routes = [
-            *file_routes.routes(prefix, self.workplace, self.calls, self._on_tool_change),
+            *file_routes.routes(prefix, self.workplace, self.calls, self._on_tool_change, changing),
+            *browse.routes(prefix),
             *task_routes.routes(prefix, self.tasks, self.calls),
             *setup_routes.routes(prefix, self.setup, self.events, self._boot_id),
             *self.repository.routes(prefix),

@@ -204,6 +204,7 @@ BY_CONTENT = {
     "accounts/^confirm-email/(?P<key>[-:\\w]+)/$",
     "accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
     "dist/<str:name>",
+    "panel.<str:digest>.css",
     "style.<str:digest>.css",
 }
 TABLE = {

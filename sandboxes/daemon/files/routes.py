@@ -30,10 +30,15 @@ Tool = Callable[[FileTools, Fields], Call]
 
 
 def routes(
-    prefix: str, workplace: Workplace, calls: Calls, on_change: Callable[[str], None]
+    prefix: str,
+    workplace: Workplace,
+    calls: Calls,
+    on_change: Callable[[str], None],
+    changing: threading.Lock,
 ) -> list[Route]:
-    """Return the routes over the working folder; ``on_change`` gets each changed path."""
-    edge = _FileRoutes(workplace, calls, on_change)
+    """Return the routes over the working folder; ``on_change`` gets each changed path, and each
+    change holds ``changing``."""
+    edge = _FileRoutes(workplace, calls, on_change, changing)
     return [
         Route(f"{prefix}/{name}", partial(edge.answer, name), methods=["POST"]) for name in TOOLS
     ]
@@ -41,10 +46,14 @@ def routes(
 
 class _FileRoutes:
     def __init__(
-        self, workplace: Workplace, calls: Calls, on_change: Callable[[str], None]
+        self,
+        workplace: Workplace,
+        calls: Calls,
+        on_change: Callable[[str], None],
+        changing: threading.Lock,
     ) -> None:
         self._workplace, self._calls, self._on_change = workplace, calls, on_change
-        self._changing = threading.Lock()
+        self._changing = changing
 
     async def answer(self, name: str, request: Request) -> Response:
         body = await fields_of(request)

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +43,7 @@ STDIN = "<stdin>"
 NOT_UTF8 = ("--text", "--invert-match", "--regexp", r"^[^\x00]*$")
 
 Mode = Literal["files", "count", "content"]
+_Form = Callable[[bytes, str], Any]  # of a record, and the shown name of what is searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +89,32 @@ def grep(tree: Tree, search: Search, *, path: str = "") -> dict[str, Any]:
         BadPattern: the expression is invalid.
         GrepFailed, SearchTooLong: as their texts say; also everything that ``Tree.at`` raises.
     """
+    lines, more = _search(tree, search, path, _line)
+    return {"mode": search.mode, "lines": lines, "truncated": more}
+
+
+def matches(tree: Tree, search: Search, *, path: str = "") -> dict[str, Any]:
+    """Return the lines that ``grep`` finds in mode ``content`` without context, as objects.
+
+    Raises:
+        As ``grep``.
+    """
+    assert search.mode == "content"
+    assert not search.context
+    found, more = _search(tree, search, path, _match)
+    return {"matches": found, "truncated": more}
+
+
+def _search(tree: Tree, search: Search, path: str, form: _Form) -> tuple[list[Any], bool]:
+    """Return the results in that form, and whether there are more."""
     with _scope(tree, path) as scope:
         if not shutil.which("rg"):
-            lines = _run(_own(search), scope, search)
+            lines = _run(_own(search), scope, search, form=form)
         else:
-            odd, found = _in_odd_files(scope, search)
-            lines = _run(_rg(search), scope, search, without=odd)
+            odd, found = _in_odd_files(scope, search, form)
+            lines = _run(_rg(search), scope, search, without=odd, form=form)
             lines += found
-    more = len(lines) > search.limit
-    return {"mode": search.mode, "lines": lines[: search.limit], "truncated": more}
+    return lines[: search.limit], len(lines) > search.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +127,21 @@ class _Scope:
 
 
 def _run(
-    argv: list[str], scope: _Scope, search: Search, *, without: Collection[str] = ()
-) -> list[str]:
+    argv: list[str],
+    scope: _Scope,
+    search: Search,
+    *,
+    form: _Form,
+    without: Collection[str] = (),
+) -> list[Any]:
     """Return the lines of a search's result, at most one more than its limit."""
-    lines: list[str] = []
+    lines: list[Any] = []
     where = "." if scope.file is None else "-"
     with _started([*argv, where], scope.cwd, scope.file) as process:
         assert process.stdout is not None
         for record in _records(process.stdout, search.mode):
             if _name(record) not in without:
-                lines.append(_line(record, scope.label))
+                lines.append(form(record, scope.label))
             if len(lines) > search.limit:
                 signal_group(process.pid, signal.SIGTERM)
                 return lines
@@ -126,14 +149,14 @@ def _run(
     return lines
 
 
-def _in_odd_files(scope: _Scope, search: Search) -> tuple[set[str], list[str]]:
+def _in_odd_files(scope: _Scope, search: Search, form: _Form) -> tuple[set[str], list[Any]]:
     """Return the files whose encoding ``rg`` doesn't read, and the lines of the result in them;
     none if our program does not take the expression."""
     odd = _odd_files(scope, search)
     if not odd:
         return set(), []
     try:
-        return odd, _run(_own(search, only=sorted(odd)), scope, search)
+        return odd, _run(_own(search, only=sorted(odd)), scope, search, form=form)
     except (BadPattern, SearchTooLong):
         return set(), []
 
@@ -278,7 +301,19 @@ def _line(record: bytes, label: str) -> str:
     return f"{shown}:{what}" if mark else shown
 
 
-def _judge(process: subprocess.Popen[bytes], lines: list[str]) -> None:
+def _match(record: bytes, label: str) -> dict[str, Any]:
+    """Return the file's name, the line's number and its text."""
+    file, _, rest = record.rstrip(b"\r\n").partition(b"\0")
+    number, _, text = rest.partition(b":")
+    name = os.fsdecode(file).removeprefix("./")
+    return {
+        "path": quote(label if name == STDIN else f"{label}/{name}" if label else name),
+        "line": int(number) if number.isdigit() else 1,
+        "text": text.decode(errors="replace"),
+    }
+
+
+def _judge(process: subprocess.Popen[bytes], lines: list[Any]) -> None:
     """Raise if the search failed and found nothing; partial results are kept."""
     assert process.stderr is not None
     said = process.stderr.read(4000).decode(errors="replace").strip()

@@ -67,12 +67,12 @@ class FileTools:
         with self.tree.open_file(path) as (file, _):
             size = os.fstat(file).st_size
             head = os.read(file, PROBE_BYTES)
-            if kind := _image_kind(head):
+            if kind := image_kind(head):
                 if size > IMAGE_LIMIT:
                     raise FileTooLarge("The image is larger than 5 MiB.")
-                return _image(kind, head + _rest(file, IMAGE_LIMIT))
+                return image_of(kind, head + rest_of(file, IMAGE_LIMIT))
             text = _text_in(file, head, size, named)
-        return _numbered(text.shown, offset, limit) | _facts(text)
+        return _numbered(text.shown, offset, limit) | facts_of(text)
 
     def write(self, path: str, content: str, *, named: str = "") -> Answer:
         """Write ``content`` into the file; it and its folders are created if missing.
@@ -83,10 +83,10 @@ class FileTools:
         Raises:
             NotInEncoding: ``content`` has characters that the file's encoding doesn't.
         """
-        _check_characters("content", content)
+        check_characters("content", content)
         with self._changing, self.tree.at(path, make_parents=True) as spot:
             data, facts = rewriting.rewritten(_old_text(spot), content, named=named)
-            _replace(spot, data)
+            replace_file(spot, data)
         return {"ok": True, "bytesWritten": len(data), **facts}
 
     def edit(
@@ -107,13 +107,13 @@ class FileTools:
             raise BadInput("old_string must not be empty.", detail="old_string")
         if old == new:
             raise BadInput("old_string and new_string are the same.", detail="new_string")
-        _check_characters("old_string", old)
-        _check_characters("new_string", new)
+        check_characters("old_string", old)
+        check_characters("new_string", new)
         with self._changing, self.tree.at(path) as spot:
             text, before = _text_of(spot, named)
             text, count = rewriting.edited(text, old, new, everywhere=everywhere)
-            _replace(spot, text.raw, read=before)
-        return {"ok": True, "replacements": count, "content": text.shown, **_facts(text)}
+            replace_file(spot, text.raw, read=before)
+        return {"ok": True, "replacements": count, "content": text.shown, **facts_of(text)}
 
     def unlink(self, path: str) -> Answer:
         """Remove a file, or a link itself; ``existed`` says if it existed. Safe to repeat."""
@@ -168,7 +168,7 @@ def _exists(spot: Spot) -> bool:
     return True
 
 
-def _replace(spot: Spot, data: bytes, *, read: os.stat_result | None = None) -> None:
+def replace_file(spot: Spot, data: bytes, *, read: os.stat_result | None = None) -> None:
     """Replace the file's content atomically: readers see the old or the new one.
 
     Raises:
@@ -217,7 +217,7 @@ def _text_in(file: int, head: bytes, size: int, named: str) -> Text:
             raise BinaryFile
         raise FileTooLarge("The file is larger than 10 MiB.")
     try:
-        return read_text(head + _rest(file, TEXT_LIMIT), named=named)
+        return read_text(head + rest_of(file, TEXT_LIMIT), named=named)
     except NotText as exc:
         raise (NotInThatEncoding if named else BinaryFile) from exc
 
@@ -230,7 +230,7 @@ def _old_text(spot: Spot) -> Text | None:
         return None  # ``_replace`` refuses what is no file
 
 
-def _rest(file: int, limit: int) -> bytes:
+def rest_of(file: int, limit: int) -> bytes:
     """Return the rest of the file; it may have grown since it was measured."""
     parts, size = [], 0
     while part := os.read(file, MIB):
@@ -241,14 +241,14 @@ def _rest(file: int, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _check_characters(name: str, text: str) -> None:
+def check_characters(name: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as exc:
         raise BadInput(f"{name} contains half a surrogate pair.", detail=name) from exc
 
 
-def _facts(text: Text) -> Answer:
+def facts_of(text: Text) -> Answer:
     """Return what is not as usual in a text, for the caller to name."""
     facts: Answer = {}
     if not text.encoding.is_usual:
@@ -262,13 +262,13 @@ def _facts(text: Text) -> Answer:
     return facts
 
 
-def _image_kind(head: bytes) -> str:
+def image_kind(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     return next((kind for magic, kind in _IMAGES if head.startswith(magic)), "")
 
 
-def _image(kind: str, data: bytes) -> Answer:
+def image_of(kind: str, data: bytes) -> Answer:
     encoded = base64.b64encode(data).decode()
     return {"kind": "image", "mediaType": kind, "data": encoded, "size": len(data)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from agents.harness.base import BadInput
@@ -94,6 +94,36 @@ class Repository:
     def submodules(self) -> list[SubmoduleState]:
         """Return the state of the work inside each submodule."""
         return states(self._git, self._view, self._root)
+
+    def ignored_of(self, paths: Collection[str]) -> frozenset[str]:
+        """Return those of the paths, below the top, that git ignores and nobody added.
+
+        Raises:
+            GitFailed: git can't read the repository.
+        """
+        found = bytearray()
+
+        def take(piece: bytes) -> bool:
+            found.extend(piece)
+            return True
+
+        self._git.stream(
+            self._view,
+            *("check-ignore", "-z", "--stdin"),
+            given=b"".join(os.fsencode(path) + b"\0" for path in paths),
+            take=take,
+            succeeds=(0, 1),  # 1: it ignores none of them
+        )
+        return frozenset(os.fsdecode(name) for name in bytes(found).split(b"\0")[:-1])
+
+    def ignored(self) -> list[str]:
+        """Return what git ignores, below the top: files, and folders with a slash at the end.
+
+        Raises:
+            GitFailed: git can't read the repository.
+        """
+        others = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+        return self._git.names(self._view, *others)
 
     def changed(self) -> frozenset[str]:
         """Return the paths of the files that somebody changed.
