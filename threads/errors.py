@@ -226,6 +226,13 @@ class FileTooLarge(AppError):
     status = 413
 
 
+class UploadTooLarge(AppError):
+    code = "file_too_large"
+    text = "The file is larger than 20 MiB."
+    hint = "Copy it onto that machine in another way."
+    status = 413
+
+
 class PictureDamaged(AppError):
     code = "picture_damaged"
     text = "The picture is damaged or incomplete."

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from threads import (
     api,
+    browse_api,
     deletion_api,
     files_api,
     folder_api,
@@ -87,6 +88,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("threads/<uuid:thread_id>/sandbox/setup/<str:step>", preview_api.StepApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/take-along", folder_api.TakeAlongApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/events", preview_api.follow_sandbox),
+    *(
+        path(f"threads/<uuid:thread_id>/sandbox/files{route}", view)
+        for route, view in browse_api.ROUTES
+    ),
     path("files", files_api.FilesApi.as_view(), name="files"),
     path("files/<uuid:file_id>", files_api.FileApi.as_view(), name="file"),
     path("cancel/<uuid:thread_id>", api.CancelApi.as_view(), name="cancel"),

@@ -84,8 +84,8 @@ class Browser:
     def list_folder(self, path: str) -> Answer:
         """Return the entries of one folder, folders first, without those of git.
 
-        ``base`` is the path of the working folder below the top of its repository: git's paths
-        begin with it.
+        ``folder`` is the working folder's absolute path, ``base`` its path below the top of its
+        repository: git's paths begin with it.
 
         Raises:
             NoSuchFile, NotADirectory, PathOutside, …: as ``Tree.open_folder``.
@@ -97,6 +97,7 @@ class Browser:
         entries.sort(key=lambda entry: (entry["kind"] != "folder", entry["name"].lower()))
         return {
             "path": quote(path),
+            "folder": quote(str(self._tree.base)),
             "base": "" if base == "." else quote(base),
             "entries": entries[:MOST_ENTRIES],
             "leftOut": max(0, len(entries) - MOST_ENTRIES),
