@@ -144,4 +144,5 @@ def test_only_previews_and_events_are_read_as_they_came():
         "sandboxes/preview/app.py",
         "sandboxes/providers/sandbox_client.py",
         "sandboxes/proxy.py",
+        "threads/browse_api.py",
     }
