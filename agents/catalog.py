@@ -10,11 +10,12 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from agents.core.offers import LEVELS, Offer
+from agents.core.offers import Offer
 from agents.core.options import DECOPILOT
 from agents.core.tiers import Catalog, override, read_catalog
 from agents.harness import built_in_adapters
 from agents.harness.base import SILENT_MINUTES
+from links.wire.messages import LEVELS
 from mesh import agent_programs
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from agents.catalog import load_catalog, models_of
-from agents.core.offers import NOTHING, Offer, is_id
+from agents.core.offers import NOTHING, Offer, is_id, levels_in
 from agents.core.sections import Known
 from links.models import Link
 from threads.errors import EffortUnavailable, ModelUnavailable
@@ -34,8 +36,15 @@ def offers_on(link_id: UUID) -> dict[str, Offer]:
 
 def known_on(link_id: UUID) -> dict[str, Known]:
     """Return what is known of the programs on a machine."""
-    rows = AgentOptions.objects.filter(link_id=link_id, thread=None).select_related("link")
-    return {row.harness_id: Known(_offer_of(row), row.trouble) for row in rows}
+    rows = AgentOptions.objects.filter(link_id=link_id, thread=None)
+    reports = Link.objects.filter(pk=link_id).values_list("harnesses", flat=True).first() or {}
+    known = {row.harness_id: Known(_offer_of(row, reports), row.trouble) for row in rows}
+    for kind, report in reports.items():
+        if levels := levels_in(report.get("levels")):  # as it said when the machine was linked
+            before = known.get(kind, Known())
+            if before.offer.levels is None:
+                known[kind] = replace(before, offer=replace(before.offer, levels=levels))
+    return known
 
 
 def known_in(thread: Thread) -> Known:
@@ -45,14 +54,10 @@ def known_in(thread: Thread) -> Known:
     return Known(Offer.from_json(row.options), known.trouble) if row else known
 
 
-def _offer_of(row: AgentOptions) -> Offer:
-    return Offer.from_json(row.options) if _is_of_now(row) else NOTHING
-
-
-def _is_of_now(row: AgentOptions) -> bool:
-    link: Link | None = row.link
-    report = link.harnesses.get(row.harness_id, {}) if link else {}
-    return not row.version or report.get("version", row.version) == row.version
+def _offer_of(row: AgentOptions, reports: Mapping[str, Mapping[str, str]]) -> Offer:
+    now = reports.get(row.harness_id, {}).get("version", row.version)
+    is_of_now = not row.version or now == row.version
+    return Offer.from_json(row.options) if is_of_now else NOTHING
 
 
 def choose(

@@ -16,8 +16,9 @@ from rest_framework.views import APIView
 
 from agents.catalog import levels_of
 from agents.context import choose_link
-from agents.core.offers import LEVELS, NOTHING, Offer
+from agents.core.offers import NOTHING, Offer
 from links.selectors import find_link, list_links
+from links.wire.messages import LEVELS
 from mesh.api import signed_in
 from mesh.selectors import NotFound, get_membership
 from threads.choices import offer_in, offers_on

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self, TypeVar
 
+from links.wire.messages import LEVELS
+
 MOST_MODELS: Final = 100
 MOST_EFFORTS: Final = 20
 MOST_COMMANDS: Final = 200
 LONGEST_ID: Final = 200
-LEVELS: Final = ("auto", "readonly", "plan")
 _TITLE, _DESCRIPTION = 80, 240
 # A program must not take one for an argument of its own.
 _ID = re.compile(r"[^\s-]\S*( \S+)*")
@@ -119,6 +120,11 @@ def _levels(data: object) -> tuple[str, ...] | None:
     listed = data.get("levels") if isinstance(data, Mapping) else None
     known = listed if isinstance(listed, list | tuple) else ()
     return tuple(level for level in LEVELS if level in known) or None
+
+
+def levels_in(text: object) -> tuple[str, ...] | None:
+    """Return the levels in a machine's report of an agent: words; ``None`` if there are none."""
+    return _levels({"levels": text.split()}) if isinstance(text, str) else None
 
 
 def _model(value: Mapping[str, Any]) -> OfferedModel | None:

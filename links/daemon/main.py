@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from links.daemon import api, probe
 from links.daemon.absence import Absence
+from links.daemon.agent_levels import AgentLevels
 from links.daemon.asgi import Server
 from links.daemon.client import TunnelClient, dial
 from links.daemon.clock import TICK, Clock, SleepDetector
@@ -81,6 +82,7 @@ class Daemon:
         self._up_at: float | None = None
         self._in_use_since: float | None = None  # refused, as another has this one's identity
         self._is_copy = False  # since this start it has an identity of its own
+        self._levels = AgentLevels(config.home, config.acp)
         self._state = StateFile(
             config.home, server=config.server, name=config.name, is_service=environment is not None
         )
@@ -342,7 +344,9 @@ class Daemon:
                 before = self._status or MachineStatus(
                     capabilities=(), harnesses=self._state.found_before
                 )
-                self._take_status(await probe.look(before, probes=probes, include_ready=is_due))
+                found = await probe.look(before, probes=probes, include_ready=is_due)
+                self._take_status(self._levels.known(found))
+                self._take_status(await self._levels.ask(found, again=is_due))
             await self._rest()
 
     async def _ask_shell(self, now: float) -> None:

@@ -18,6 +18,7 @@ CAPABILITIES: Final = ("claude-code", "codex", "decopilot-sandbox", "body-offloa
 # Any program that speaks ACP, under the name given with ``deco_link --acp``.
 ACP: Final = re.compile(r"acp:[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 MOST_CAPABILITIES: Final = 32
+LEVELS: Final = ("auto", "readonly", "plan")
 HARNESS_STATES: Final = ("ready", "absent", "not_signed_in", "timed_out")
 # The capability that a harness needs; others (demo) need none.
 _NEEDS: Final[Mapping[str, str]] = {
@@ -170,8 +171,15 @@ def parse_harnesses(value: object) -> Harnesses:
         if report.get("state") in HARNESS_STATES:
             found[name[:60]] = {
                 key: str(report.get(key, ""))[:300] for key in ("state", "version", "detail")
-            }
+            } | _levels(report.get("levels"))
     return found
+
+
+def _levels(value: object) -> dict[str, str]:
+    """Return the approval levels that an agent of the person's own has said it can hold."""
+    words = value.split() if isinstance(value, str) else ()
+    known = [level for level in LEVELS if level in words]
+    return {"levels": " ".join(known)} if known else {}
 
 
 def _text(value: Mapping[str, Any], name: str, *, most: int, required: bool = True) -> str:

@@ -95,6 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="in a container: the address to listen on, instead of the socket in the folder",
     )
+    add_agents(parser)
+
+
+def add_agents(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a person's own agents."""
     parser.add_argument(
         "--acp",
         type=json.loads,

@@ -291,6 +291,54 @@ def test_an_agent_that_the_table_lacks_is_known_once_it_has_run(
 
 
 @pytest.mark.parametrize(
+    ("levels", "status"),
+    [
+        pytest.param("auto readonly", 409, id="it has no such mode"),
+        pytest.param("auto plan", 202, id="it has one"),
+    ],
+)
+def test_an_agent_that_has_said_it_to_the_machine_is_known_before_it_runs(
+    post, client, ada, link, own_agent, levels, status
+):
+    report = {"state": "ready", "version": "1.2", "detail": "", "levels": levels}
+    link.capabilities, link.harnesses = ["decopilot-sandbox", "acp:mine"], {"acp:mine": report}
+    link.save()
+    client.force_login(ada)
+
+    shown = client.get(f"/api/home/decopilot/agent-options?harnessId=acp:mine&linkId={link.pk}")
+    page = client.get("/home/?choice=acp:mine:smart").content.decode()
+    answer = post(ada, harnessId="acp:mine", toolApprovalLevel="plan")
+
+    assert shown.json()["levels"] == levels.split()
+    assert ("Mine has no mode in which it changes nothing." in page) is (status == 409)
+    assert answer.status_code == status
+    assert status == 202 or code(answer) == "level_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("version", "levels"),
+    [
+        pytest.param("1.2", ["auto", "plan"], id="what it said in a run counts most"),
+        pytest.param("1.1", ["auto"], id="unless that was another version"),
+    ],
+)
+def test_of_a_run_and_of_the_machine_the_one_of_this_version_counts(
+    client, ada, link, version, levels
+):
+    report = {"state": "ready", "version": "1.2", "detail": "", "levels": "auto"}
+    link.harnesses = {"acp:mine": report}
+    link.save()
+    offer = read_offer({"levels": ["auto", "plan"]}).as_json()
+    row = {"link": link, "harness_id": "acp:mine", "version": version}
+    AgentOptions.objects.create(options=offer, **row)
+    client.force_login(ada)
+
+    shown = client.get(f"/api/home/decopilot/agent-options?harnessId=acp:mine&linkId={link.pk}")
+
+    assert shown.json()["levels"] == levels
+
+
+@pytest.mark.parametrize(
     ("harness", "levels"),
     [
         ("claude-code", ["auto", "readonly", "plan"]),

@@ -28,6 +28,7 @@ from agents.harness.rpc import Rpc
 FINISH_REASONS = {"max_tokens": "length", "max_turn_requests": "length"}
 # After so many returns to the level of one turn, the agent is stopped.
 MOST_RETURNS = 3
+LONGEST_VERSION = 60  # characters
 CANCELLED = -32800  # the code of a request that was cancelled
 # They open a session. An agent starts its MCP servers before it responds, some already before
 # they are initialized.
@@ -53,6 +54,7 @@ class SessionSteps(CliAdapter[Question]):
         self._version = 1  # of the protocol, as the program has answered
         self._is_refused = False  # it refused to speak of version 2 at all
         self._foreground = Foreground()
+        self._agent_version = ""
         self._capabilities: Message = {}
         self._sign_in = ""  # how, as the agent says it
         self._facts = SessionFacts()
@@ -125,6 +127,18 @@ class SessionSteps(CliAdapter[Question]):
         self._is_restarting = True
         self._on_gone()
         self._answer.put(Again(turn))
+
+    @property
+    def version(self) -> str:
+        """The version of the program, as it introduces itself; empty before."""
+        return self._agent_version
+
+    def find_levels(self) -> list[levels.Level] | None:
+        """Return the levels that the agent can hold; ``None``: only its session can tell, and it
+        has none yet."""
+        if self.agent.levels is None and not (self._is_connected and self._session):
+            return None
+        return levels.held(self.agent, self._facts)
 
     def launch(self, turn: TurnInput) -> Launch:
         return lines.launch(self.agent, turn)
@@ -228,7 +242,9 @@ class SessionSteps(CliAdapter[Question]):
         self._version = version2.VERSION if version2.is_spoken(result) else 1
         if self._version == version2.VERSION:
             result = version2.initialized(result)
-        if self._is_other_than_launched(text_of(object_of(result, "agentInfo"), "name")):
+        info = object_of(result, "agentInfo")
+        self._agent_version = text_of(info, "version")[:LONGEST_VERSION]
+        if self._is_other_than_launched(text_of(info, "name")):
             self._restart(self._turn)
             return
         self._capabilities = object_of(result, "agentCapabilities")
@@ -309,8 +325,8 @@ class SessionSteps(CliAdapter[Question]):
         that the server finds in no table, the levels that it can hold."""
         self._has_news = False
         offered = self._facts.offered()
-        if not self.agent.is_listed:
-            offered["levels"] = levels.held(self.agent, self._facts)
+        if not self.agent.is_listed and (held := self.find_levels()) is not None:
+            offered["levels"] = held
         if offered:
             self._answer.data("agent-options", offered, transient=True)
 

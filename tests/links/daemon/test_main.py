@@ -1,12 +1,14 @@
 """What the program does about a connection's end; the rest is in test_end_to_end."""
 
 import asyncio
+import sys
+from dataclasses import replace
 
 import pytest
 
 from links.daemon import api, main
 from links.daemon.clock import Clock
-from links.daemon.config import Config, machine_id, own_command
+from links.daemon.config import Agent, Config, machine_id, own_command
 from links.daemon.errors import MachineCopied, NoToken, PairAgain, SignedOut, Superseded, TooOld
 from links.daemon.main import Daemon, RetryLater
 from links.daemon.oauth import Tokens
@@ -15,6 +17,7 @@ from links.wire import timing
 from links.wire.messages import MachineStatus
 from tests.links.daemon import scripted
 from tests.links.daemon.scripted import ScriptedServer
+from tests.links.daemon.test_agent_levels import AGENT, SAID
 from tests.links.daemon.test_oauth import CODES
 from tests.waiting import PATIENCE, auntil
 
@@ -124,6 +127,23 @@ def test_a_machine_the_server_does_not_know_registers_again(daemon):
     with pytest.raises(RetryLater):
         daemon._raise_for_close(4404, "no_link")
     assert daemon._registered is None
+
+
+async def test_what_a_person_s_own_agent_can_hold_is_part_of_the_status(daemon, tmp_path):
+    script = tmp_path / "agent.py"
+    script.write_text(AGENT)
+    mine = Agent("mine", (sys.executable, str(script), str(tmp_path / "log")))
+    given = Daemon(replace(daemon._config, acp=(mine,)))
+    probing = asyncio.create_task(given._probe())
+
+    def reported():
+        return given._status.harnesses.get("acp:mine") if given._status else None
+
+    try:
+        await auntil(lambda: reported() == SAID)
+    finally:
+        probing.cancel()
+        await asyncio.wait([probing])
 
 
 async def test_a_server_that_is_not_there_is_tried_again(daemon):

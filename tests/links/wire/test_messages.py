@@ -136,3 +136,20 @@ def test_findings_have_a_size():
 
     assert len(found) == 32
     assert len(found["h0"]["detail"]) == 300
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        pytest.param("plan auto plan", {"levels": "auto plan"}, id="in our order, once"),
+        pytest.param("auto root", {"levels": "auto"}, id="a level that there is not"),
+        pytest.param("root", {}, id="none of ours"),
+        pytest.param("", {}, id="nothing"),
+        pytest.param(["auto"], {}, id="a list"),
+        pytest.param(None, {}, id="null"),
+    ],
+)
+def test_what_an_agent_says_of_its_levels(said, kept):
+    report = {"state": "ready", "version": "1", "detail": ""}
+
+    assert parse_harnesses({"acp:mine": report | {"levels": said}}) == {"acp:mine": report | kept}
