@@ -41,6 +41,7 @@ PIECES = (
 # Of the work panel, which most pages never open.
 PANEL_PIECES = (
     "panel",
+    "panel_files",
     "preview",
 )
 

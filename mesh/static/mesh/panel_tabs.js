@@ -5,6 +5,7 @@ export const TABS = [
   // changes:
 
   // files:
+  { id: "files", title: "Files", icon: "folder", load: () => import("./panel_files.js") },
 
   // terminal:
 
