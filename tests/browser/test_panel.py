@@ -168,3 +168,76 @@ def test_what_is_remembered_may_be_anything(chat, server):
             open_it(chat)
         expect(chat.locator("#panel [role=tab][aria-selected=true]")).to_have_count(1)
         assert width_of(chat) >= 320
+
+
+TEXT = {"path": "src/app.py", "kind": "text", "isWhole": True, "version": "v", "size": 9}
+LINES = "\n".join(f"line {number}" for number in range(1, 301))
+
+
+@pytest.fixture
+def with_files(server, page):
+    """A chat whose sandbox has one file; ``asked`` is what the page wanted to see."""
+    asked = []
+
+    def answer(route):
+        path = route.request.url.partition("/sandbox/")[2]
+        asked.append(path)
+        if path == "events":
+            return route.fulfill(body=EVENTS, content_type="text/event-stream")
+        if path.startswith("files/text"):
+            return route.fulfill(json={**TEXT, "content": LINES})
+        if path.startswith("files/marks"):
+            return route.fulfill(json={"files": []})
+        entries = [{"name": "src", "path": "src", "kind": "folder"}]
+        if "path=src" in path:
+            entries = [{"name": "app.py", "path": "src/app.py", "kind": "file"}]
+        folder = {"path": "", "folder": "/w", "base": "", "leftOut": 0}
+        return route.fulfill(json={**folder, "entries": entries})
+
+    page.route("**/sandbox/**", answer)
+    return asked
+
+
+def show(server, page, *parts):
+    server.add_thread(locked=True, messages=[made_up.mine("hi"), made_up.answer(*parts)])
+    page.goto(server.url + CHAT)
+    server.wait_until_followed()
+
+
+def test_a_path_with_a_line_in_an_answer_opens_the_file_there(server, page, with_files):
+    show(server, page, made_up.text("See `src/app.py:200`, not `a.b` or `example.com:80`."))
+    links = page.locator("#messages a.path")
+    expect(links).to_have_text(["src/app.py:200"])
+
+    links.focus()
+    page.keyboard.press("Enter")
+
+    here = page.locator(".viewer__line--here")
+    expect(here).to_have_text("line 200")
+    expect(here).to_be_in_viewport()
+    assert "files/text?path=src%2Fapp.py" in with_files
+    page.get_by_role("button", name="Back to the files").click()
+    expect(page.get_by_role("treeitem", selected=True)).to_contain_text("app.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_file"),
+    [
+        ("src/app.py", True),
+        ("./a/b.test.ts:3:7", True),
+        ("/abs/file.rs:12-14", True),
+        ("README.md:3", True),
+        ("README.md", False),
+        ("os.path", False),
+        ("127.0.0.1:8000", False),
+        ("http://a.b/c.html", False),
+        ("and/or", False),
+        ("git status", False),
+        ("x" * 400 + "/a.py", False),
+    ],
+)
+def test_what_is_taken_for_a_file(server, page, with_files, text, is_file):
+    show(server, page, made_up.text(f"See `{text}` here."))
+    expect(page.locator("#messages code")).to_have_text(text)
+
+    expect(page.locator("#messages a.path")).to_have_count(int(is_file))

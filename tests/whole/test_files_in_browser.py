@@ -49,9 +49,9 @@ def thread(mesh):
 
 @pytest.fixture
 def repo(mesh, thread):
-    """The newest worktree."""
-    found = sorted((mesh.home / "sandboxes").glob("*/repo"), key=lambda path: path.stat().st_ctime)
-    return found[-1]
+    """The thread's own worktree."""
+    (found,) = (mesh.home / "sandboxes").glob(f"thread-{thread}*/repo")
+    return found
 
 
 def open_files(mesh, thread, page):

@@ -2,7 +2,7 @@
 // asked.
 
 import { changesOf, countsOf } from "./changes.js";
-import { api, asName, copy, el, marked, say, size, visible } from "./dom.js";
+import { api, asName, copy, el, fileLink, marked, say, size, visible } from "./dom.js";
 import { picturesOf } from "./fold.js";
 import { pictures } from "./pictures.js";
 import { paintRows, rowsOf } from "./terminal.js";
@@ -18,7 +18,22 @@ export function detailsOf(part, summary) {
   const whole = part.outputCut && (!picturesOf(part).length || output.length > LONG_TEXT) ? part.outputCut : null;
   const isSoFar = part.state !== "output-available" || part.preliminary;
   const result = part.errorText ? section("Error", part.errorText, null, rowsOf) : output ? section(isSoFar ? "Output so far" : "Output", output, whole, rowsOf) : "";
-  return [cwd ? el("p", { class: "hint" }, "in ", asName(cwd)) : "", isWhole(part.input, summary) ? "" : inputView(part.input), result, ...pictures(part)];
+  return [cwd ? el("p", { class: "hint" }, "in ", asName(cwd)) : "", opensFile(part.input), isWhole(part.input, summary) ? "" : inputView(part.input), result, ...pictures(part)];
+}
+
+/** Return a link to the file that a call reads, at its first line; nothing if it names none, or if its
+    changes are shown, which have a link of their own. */
+function opensFile(input) {
+  const path = [input?.file_path, input?.filePath, input?.notebook_path, input?.absolute_path].find((value) => typeof value === "string" && value);
+  if (!path || path.length > 1000 || changesOf(input).files.length) return "";
+  const line = Number.isInteger(input.offset) && input.offset > 0 ? `:${input.offset}` : "";
+  return el("p", { class: "hint" }, fileLink(`${path}${line}`, "Open ", asName(path)));
+}
+
+/** Return the path with the line at which the first hunk begins, if it says so. */
+function placeIn(path, hunks) {
+  const line = /^@@ -\d+(?:,\d+)? \+(\d+)/.exec(hunks[0]?.head ?? "")?.[1];
+  return line ? `${path}:${line}` : path;
 }
 
 /** Return whether the row's `summary` shows the whole input. */
@@ -71,7 +86,7 @@ function fileView({ path, from, hunks }) {
   const pre = el("pre", { class: "diff", tabindex: "0" }, code);
   const { added, removed } = countsOf([{ hunks }]);
   const counts = el("span", { class: "tool__count" }, el("span", { class: "plus" }, `+${added}`), " ", el("span", { class: "minus" }, `−${removed}`));
-  const title = el("div", { class: "block__head" }, el("span", {}, ...(from ? [asName(from), " → "] : []), asName(path || "Change")), counts);
+  const title = el("div", { class: "block__head" }, el("span", {}, ...(from ? [asName(from), " → "] : []), path && !path.includes("⟨") ? fileLink(placeIn(path, hunks), asName(path)) : asName(path || "Change")), counts);
   const block = el("div", { class: "block" }, title, pre);
   if (rows.length > MOST_ROWS) {
     const more = el("button", { class: "button button--bare block__more", type: "button" }, `Show all (${rows.length.toLocaleString("en")} lines)`);

@@ -223,6 +223,9 @@ export const asName = (text) => el("bdi", { dir: "ltr" }, ...marked(visible(Stri
 /** As asName(), for words, which may run from right to left. */
 export const asWords = (text) => el("bdi", {}, ...marked(readable(text)));
 
+/** Return a link that opens a file of the working folder in the work panel, around `shown`. */
+export const fileLink = (target, ...shown) => el("a", { class: "path", href: "#panel", "data-panel": "files", "data-panel-target": target }, ...shown);
+
 export const byId = (id) => document.getElementById(id);
 
 /** Change `from` into `to` in place: unchanged nodes keep focus, selection, and what the reader has

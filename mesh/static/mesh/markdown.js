@@ -3,7 +3,7 @@
 
 import markdownit from "./vendor/markdown-it.js";
 import "./vendor/purify.js";
-import { el, marked, morph, readable, size, visible, visibleText } from "./dom.js";
+import { el, fileLink, marked, morph, readable, size, visible, visibleText } from "./dom.js";
 
 const LARGEST = 200_000; // characters; of a longer text only the start is shown, as plain text
 const SLOW = 8; // milliseconds: a block that takes longer is not painted in every frame
@@ -129,6 +129,7 @@ export class Markdown {
     const tokens = md.parse(tail, this.env);
     const blocks = tokens.filter((token) => token.level === 0 && token.nesting >= 0 && token.map);
     const fresh = [...clean(md.renderer.render(tokens, md.options, this.env), this.namesLinks).children];
+    fresh.forEach(linkFiles);
     const nodes = fresh.map((node, index) => {
       const old = this.live[index];
       if (old) return morph(old, node);
@@ -160,6 +161,21 @@ export class Markdown {
       this.root.replaceChildren(this.words, this.more);
     }
     this.more.textContent = `Show all (${size(text.length)})`;
+  }
+}
+
+// A path with a folder and an ending, or a file with a line: `src/app.py`, `app.py:12`, `/a/b.c:3:1`.
+const FILE = /^(?=.*\/|.*:\d)(?!\/\/)[\w@.+~/-]*[\w@+~-]\.[a-z]\w{0,9}(?::\d+(?::\d+)?(?:-\d+)?)?$/i;
+const HOST = /^[^/]*\.(?:com|org|net|io|dev|ai|local|internal|example|localhost)(?::\d+)?$/i;
+
+/** Make links of the files that code in a text names; the work panel opens them. */
+function linkFiles(node) {
+  for (const code of node.querySelectorAll(":not(pre, a) > code")) {
+    const text = code.textContent;
+    if (text.length > 300 || !FILE.test(text) || HOST.test(text) || code.closest("a")) continue;
+    const link = fileLink(text);
+    code.replaceWith(link);
+    link.append(code);
   }
 }
 

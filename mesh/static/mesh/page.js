@@ -526,9 +526,11 @@ async function openWork(act) {
 const workFacts = () => ({ thread, machine: machine(), isWorking: Boolean(chat.current()) });
 byId("panel-open").addEventListener("click", () => openWork((panel) => panel.toggle()));
 addEventListener("mesh:panel", ({ detail }) => openWork((panel) => panel.show(detail.tab, detail.target)));
-addEventListener("click", ({ target }) => {
-  const button = target.closest?.("[data-panel]");
-  if (button) openWork((panel) => panel.show(button.dataset.panel, button.dataset.panelTarget));
+addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-panel]");
+  if (!button) return;
+  event.preventDefault(); // it may be a link, which leads nowhere without this script
+  openWork((panel) => panel.show(button.dataset.panel, button.dataset.panelTarget));
 });
 addEventListener("keydown", (event) => {
   if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || pressed(event).toLowerCase() !== "j") return;

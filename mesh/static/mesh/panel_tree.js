@@ -148,6 +148,7 @@ export class Tree {
   /** Open the folders above a path, and show it. */
   async reveal(path) {
     const parts = path.split("/");
+    if (!this.folders.has("")) await this.fill("");
     for (let count = 1; count < parts.length; count += 1) {
       const folder = parts.slice(0, count).join("/");
       this.opened.add(folder);
