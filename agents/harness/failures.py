@@ -97,6 +97,16 @@ _NAMES: Final[dict[str, str]] = {
     "contentfilter": "model_refused",
     "sandboxerror": "harness_failed",
 }
+# Those that say less than a status, or than the words.
+_VAGUE_NAMES: Final[dict[str, str]] = {
+    "internalservererror": "provider_failed",
+    "responsetoomanyfailedattempts": "provider_failed",
+    "servererror": "provider_failed",
+    "timeouterror": "provider_failed",
+    "httpconnectionfailed": "provider_unreachable",
+    "responsestreamconnectionfailed": "provider_unreachable",
+    "responsestreamdisconnected": "provider_unreachable",
+}
 _STATUSES: Final[dict[int, str]] = {
     401: "agent_key_refused",
     402: "usage_limit",
@@ -121,7 +131,7 @@ _PLAN_LIMIT = _words(
     r"no (premium requests|quota) left|exceeded your premium request",
 )
 _TOO_LONG = _words(
-    r"prompt is too long|input is too long|context_length_exceeded|maximum context length",
+    r"prompt (is|as) too long|input is too long|context_length_exceeded|maximum context length",
     r"exceeds? (the|its|this model's) (context window|maximum number of tokens|maximum context)",
     r"context (window|length|limit) (is |was )?(exceeded|full)|ran out of room in the model",
     r"input token count [^.\n]{0,40}exceeds|conversation is too long|compaction[^.\n]{0,40}failed",
@@ -157,8 +167,11 @@ _UNREACHABLE = _words(
     r"connection (error|refused|reset|lost|closed)|(fetch|connect|dns) (failed|error)",
     r"error sending request|name or service not known|could not resolve (host|proxy)",
     r"self.signed certificate|certificate (verify|has expired|is not)|unable to get local issuer",
-    r"\bproxy (authentication|connection|error)\b|unable to connect|socket hang up",
+    r"\bproxy (authentication|connection|error)\b|(unable|could not) (to )?connect|socket hang up",
+    r"error decoding response body|reading a body from connection",
 )
+# Node's own words; Gemini CLI gives them the status 500.
+_NOT_SENT = _words(r"\bTypeError: fetch failed\b")
 _OVERLOADED = _words(r"\boverloaded\b")
 _RATE = _words(r"rate.?limit|too many requests")
 _KEY = _words(
@@ -173,6 +186,7 @@ _FIRST: Final = (
     (_UNAVAILABLE, "model_unavailable"),
     (_TOO_OLD, "harness_too_old"),
     (_SIGNED_OUT, "not_signed_in"),
+    (_NOT_SENT, "provider_unreachable"),
 )
 _THEN: Final = (
     (_DISK_FULL, "disk_full"),
@@ -223,7 +237,8 @@ _COLOUR = re.compile(r"\x1b\[[\d;]*m")  # some programs colour their log without
 
 
 def _code_of(words: str, status: int | None, name: str) -> str:
-    named = _NAMES.get(re.sub(r"[^a-z]", "", name.lower()), "")
+    plain_name = re.sub(r"[^a-z]", "", name.lower())
+    named = _NAMES.get(plain_name, "")
     for pattern, code in _FIRST:
         # A name is more than a guess from words, except that a plan's limit comes as a 429 and
         # that its text tells people to /login for another account.
@@ -237,7 +252,8 @@ def _code_of(words: str, status: int | None, name: str) -> str:
             return _STATUSES[status]
         if status >= 500:
             return "provider_failed"
-    return next((guess for pattern, guess in _THEN if pattern.search(words)), "")
+    guess = next((guess for pattern, guess in _THEN if pattern.search(words)), "")
+    return guess or ("" if status is not None else _VAGUE_NAMES.get(plain_name, ""))
 
 
 def _sentence(facts: Facts, code: str, words: str, status: int | None) -> str:

@@ -113,6 +113,30 @@ KEY = "sk-ant-api03-abcdefghijklmnop"
             {"words": "self-signed certificate in chain"}, "provider_unreachable", "", id="tls"
         ),
         pytest.param({"words": "as told", "status": 400}, "model_api_error", "as told", id="400"),
+        pytest.param(
+            {"words": "exception TypeError: fetch failed sending request", "status": 500},
+            "provider_unreachable",
+            "could not reach",
+            id="Node's own words under a status",
+        ),
+        pytest.param(
+            {"words": "high demand", "name": "internalServerError", "is_provider": True},
+            "provider_failed",
+            "high demand",
+            id="a vague name",
+        ),
+        pytest.param(
+            {"words": "no", "name": "httpConnectionFailed", "status": 400, "is_provider": True},
+            "model_api_error",
+            "no",
+            id="a status says more than a vague name",
+        ),
+        pytest.param(
+            {"words": "no", "name": "responseStreamConnectionFailed", "is_provider": True},
+            "provider_unreachable",
+            "could not reach",
+            id="a connection",
+        ),
         pytest.param({"words": "Oops", "is_provider": True}, "model_api_error", "Oops", id="said"),
         pytest.param({"words": "Oops"}, "harness_failed", "Parrot stopped. It said: Oops", id="?"),
         pytest.param({"status": True, "words": ""}, "harness_failed", "Parrot stopped.", id="{}"),

@@ -227,6 +227,29 @@ async def test_a_conversation_that_is_too_long_is_named(agent, say, kind):
     assert driver.failure().code == ("context_full" if shortens else "context_too_long")
 
 
+@cells("failures", {"acp:copilot": "A model that its provider does not have is named."})
+async def test_a_model_that_its_provider_does_not_have_is_named(agent, say):
+    driver = agent()
+
+    chunks = await driver.run(say("status 404"))
+
+    check_turn(driver.outs)
+    assert driver.failure().code == "model_unavailable"
+    assert text_of(chunks) == ""
+
+
+@cells("failures", {"acp:copilot": "An answer that breaks off is no answer."})
+async def test_an_answer_that_breaks_off_is_no_answer(agent, say):
+    driver = agent()
+
+    chunks = await driver.run(say("cut the line"))
+
+    check_turn(driver.outs)
+    assert driver.failure().code == "provider_unreachable"
+    assert set(text_of(chunks).split("I begin")) == {""}
+    assert "repeated" in [c["data"]["code"] for c in chunks if c["type"] == "data-notice"]
+
+
 WORDS = each("Words that begin with “/” reach the model.")
 SLASHES = ("/etc/hosts is broken: please think", "/nothing-of-mine, please think")
 

@@ -18,6 +18,9 @@ Update = dict[str, Any]
 
 # An extension of Mistral Vibe.
 RETRYING = "_session/retrying"
+REPEATED = (
+    "The provider's answer broke off, so {title} asked again: what was said above is repeated."
+)
 _STATUS = re.compile(r"HTTP ([45]\d\d)", re.ASCII)
 # A turn goes on with one of these.
 _CONTENT = frozenset(
@@ -44,6 +47,7 @@ class Endings:
         self._held: Update | None = None
         self._is_broken = False
         self._retries = 0
+        self._is_repeated = False
         self.said = ""  # the newest text
 
     def take(self, update: Update) -> bool:
@@ -60,15 +64,20 @@ class Endings:
         if failures.is_retry(self._agent, text):
             self._retries += 1
             self._answer.retry(attempt=self._retries)
+            if self._stream.break_off() and not self._is_repeated:
+                self._is_repeated = True
+                self._notice("repeated", REPEATED.format(title=self._agent.title))
             return True
         if warning := failures.warning_in(self._agent, text):
-            notice = {"source": self._agent.kind, "code": "warning", "text": warning}
-            self._answer.data("notice", notice)
+            self._notice("warning", warning)
             return True
         self.said = text
         if self.failure() is not None:
             self._held = update
         return self._held is not None
+
+    def _notice(self, code: str, text: str) -> None:
+        self._answer.data("notice", {"source": self._agent.kind, "code": code, "text": text})
 
     def retry(self, params: Update) -> None:
         """Take a notification that the provider is asked again."""

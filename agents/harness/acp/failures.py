@@ -20,6 +20,9 @@ _NOTHING: Final = ("", "Internal error", "Authentication required")
 _FAILED_TEXTS: Final[dict[str, re.Pattern[str]]] = {
     "acp:copilot": re.compile(
         r"Error: (?P<words>Authentication failed with provider at .*"
+        r"|Could not connect to local model provider at .*"
+        r"|(Model '[^\n]*'|Resource) not found on provider at .*"
+        r"|The provider rejected the prompt as too long\b.*"
         r"|Failed to get response from the AI model; retried \d+ times.*"
         r"|[45]\d\d .*)",
         re.DOTALL,
@@ -33,10 +36,17 @@ _FAILED_TEXTS: Final[dict[str, re.Pattern[str]]] = {
 # codex-acp sends Codex's warnings, and the error that ended a turn, as paragraphs of the answer.
 _WARNING_TEXTS: Final[dict[str, re.Pattern[str]]] = {
     "acp:codex": re.compile(r"Warning: (?P<words>[^\n]+)\n\n"),
+    "acp:copilot": re.compile(
+        r"(Info|Warning): (?P<words>The conversation exceeded the model's context limit\."
+        r" Compacting history and retrying\.\.\."
+        r"|Image input was rejected by the model\. Retrying without images; original attachments"
+        r" are preserved\.)\s*"
+    ),
 }
 _RETRY_TEXTS: Final[dict[str, re.Pattern[str]]] = {
     "acp:copilot": re.compile(
-        r"Info: Request failed due to a transient API error\. Retrying\.\.\.\s*"
+        r"Info: (Request failed due to a transient API error"
+        r"|Response was interrupted due to a server error)\. Retrying\.\.\.\s*"
     ),
 }
 

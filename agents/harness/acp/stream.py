@@ -194,6 +194,12 @@ class Stream:
             self._answer.step()
         self._answer.grow(kind, self._part[2], text)
 
+    def break_off(self) -> bool:
+        """End the text or thought that is being said; return whether there was one."""
+        is_open = bool(self._part[2])
+        self._close_part()
+        return is_open
+
     def _close_part(self) -> None:
         self._answer.close(self._part[2])
         self._part = ("", "", "")

@@ -15,6 +15,19 @@ from tests.harness.shapes import check_turn
 RETRY = "Info: Request failed due to a transient API error. Retrying..."
 REFUSED = "Error: Authentication failed with provider at http://x/v1 (HTTP 401).\n  Check it."
 GONE = "Error: Failed to get response from the AI model; retried 5 times Last error: 529 Overloaded"
+NOT_FOUND = "Error: Model 'm' not found on provider at http://x/v1 (HTTP 404).\n  Check that it is."
+TOO_LONG = (
+    "Error: The provider rejected the prompt as too long, but automatic recovery could not reduce"
+    " it."
+)
+UNREACHABLE = (
+    "Error: Could not connect to local model provider at http://x/v1.\n  Check that it is."
+)
+GONE_AGAIN = "Error: Failed to get response from the AI model; retried 5 times Last error:"
+CUT = "Info: Response was interrupted due to a server error. Retrying..."
+SHORTENED = (
+    "Info: The conversation exceeded the model's context limit. Compacting history and retrying..."
+)
 
 
 @pytest.fixture
@@ -50,6 +63,11 @@ def end(adapter, reason="end_turn"):
         (GONE, "provider_overloaded"),
         ("Error: 400 This model's maximum context length is 1 token.", "context_too_long"),
         ("Error: 429 Too many requests.", "rate_limited"),
+        (NOT_FOUND, "model_unavailable"),
+        ("Error: Resource not found on provider at http://x (HTTP 404).", "model_api_error"),
+        (f"{TOO_LONG} Reduce context before retrying.", "context_too_long"),
+        (UNREACHABLE, "provider_unreachable"),
+        (f"{GONE_AGAIN} error decoding response body: unexpected EOF", "provider_unreachable"),
     ],
 )
 def test_a_turn_that_ends_with_a_fixed_form_has_failed(adapter, text, code):
@@ -92,6 +110,25 @@ def test_a_retry_is_told_as_one_and_not_as_words(adapter):
 
     retries = [c["data"]["attempt"] for c in chunks_of(outs) if c["type"] == "data-retry"]
     assert (retries, text_of(chunks_of(outs))) == ([1, 2], "Here.")
+
+
+def test_what_was_said_before_a_retry_stands_apart_from_what_is_said_again(adapter):
+    outs = say(adapter, "I be") + say(adapter, CUT) + say(adapter, "I beg") + say(adapter, CUT)
+    outs += say(adapter, "I begin.") + end(adapter)
+
+    chunks = chunks_of(outs)
+    assert text_of(chunks) == "I beI begI begin."
+    assert len([c for c in chunks if c["type"] == "text-start"]) == 3
+    assert one(chunks, "data-notice")["data"]["code"] == "repeated"
+    assert [c["data"]["attempt"] for c in chunks if c["type"] == "data-retry"] == [1, 2]
+
+
+def test_that_a_conversation_is_shortened_is_no_word_of_the_model_s(adapter):
+    outs = say(adapter, SHORTENED) + say(adapter, "Here.") + end(adapter)
+
+    assert text_of(chunks_of(outs)) == "Here."
+    told = one(chunks_of(outs), "data-notice")["data"]
+    assert (told["code"], told["text"]) == ("warning", SHORTENED.removeprefix("Info: "))
 
 
 def test_vibe_tells_its_retries_with_a_status(adapter):
