@@ -44,57 +44,61 @@ def test_what_every_model_takes_is_kept_byte_for_byte(data):
 
 
 @pytest.mark.parametrize(
-    ("data", "media_type", "size", "note"),
+    ("make", "media_type", "size", "note"),
     [
         pytest.param(
-            picture("PNG", (300, 8570)),
+            lambda: picture("PNG", (300, 8570)),
             "image/png",
             (70, 2000),
             "Scaled down from 300 × 8570 to 70 × 2000 pixels",
             id="a long screenshot",
         ),
         pytest.param(
-            picture("JPEG", (4000, 3000), turned=6),
+            lambda: picture("JPEG", (4000, 3000), turned=6),
             "image/jpeg",
             (1500, 2000),
             "Scaled down from 3000 × 4000 to 1500 × 2000 pixels",
             id="a photo held upright",
         ),
         pytest.param(
-            picture("HEIF", (3000, 1500)),
+            lambda: picture("HEIF", (3000, 1500)),
             "image/jpeg",
             (2000, 1000),
             "Converted from HEIC to JPEG; scaled down from 3000 × 1500 to 2000 × 1000 pixels",
             id="HEIC",
         ),
         pytest.param(
-            animation("GIF"),
+            lambda: animation("GIF"),
             "image/png",
             (50, 50),
             "Only the first frame of the animation is used; converted from GIF to PNG",
             id="an animated GIF",
         ),
         pytest.param(
-            animation("WEBP"),
+            lambda: animation("WEBP"),
             "image/png",
             (50, 50),
             "Only the first frame of the animation is used; converted from WebP to PNG",
             id="an animated WebP",
         ),
         pytest.param(
-            animation("PNG"),
+            lambda: animation("PNG"),
             "image/png",
             (50, 50),
             "Only the first frame of the animation is used",
             id="an animated PNG",
         ),
         pytest.param(
-            picture("AVIF"), "image/jpeg", (60, 40), "Converted from AVIF to JPEG", id="AVIF"
+            lambda: picture("AVIF"),
+            "image/jpeg",
+            (60, 40),
+            "Converted from AVIF to JPEG",
+            id="AVIF",
         ),
     ],
 )
-def test_any_other_picture_is_changed_and_that_is_said(data, media_type, size, note):
-    read = read_picture(data)
+def test_any_other_picture_is_changed_and_that_is_said(make, media_type, size, note):
+    read = read_picture(make())
 
     assert (read.media_type, read.width, read.height, read.note) == (media_type, *size, note)
     assert opened(read.data).size == size
@@ -150,20 +154,22 @@ def test_a_picture_that_can_not_be_compressed_still_fits(tmp_path, mode):
 
 
 @pytest.mark.parametrize(
-    "data",
+    "make",
     [
-        pytest.param(picture("PNG")[:28], id="28 bytes of a PNG"),
-        pytest.param(half(PHOTO), id="half a JPEG"),
-        pytest.param(PHOTO[:-20], id="a JPEG whose end is missing"),
-        pytest.param(half(picture("PNG", (900, 900))), id="half a PNG"),
-        pytest.param(half(picture("WEBP")), id="half a WebP"),
-        pytest.param(half(picture("HEIF", (600, 400))), id="half a HEIC"),
-        pytest.param(half(picture("AVIF", (600, 400))), id="half an AVIF"),
-        pytest.param(b"\x89PNG\r\n\x1a\n" + b"text" * 20, id="only the signature"),
-        pytest.param(b"no picture at all", id="a text"),
+        pytest.param(lambda: picture("PNG")[:28], id="28 bytes of a PNG"),
+        pytest.param(lambda: half(PHOTO), id="half a JPEG"),
+        pytest.param(lambda: PHOTO[:-20], id="a JPEG whose end is missing"),
+        pytest.param(lambda: half(picture("PNG", (900, 900))), id="half a PNG"),
+        pytest.param(lambda: half(picture("WEBP")), id="half a WebP"),
+        pytest.param(lambda: half(picture("HEIF", (600, 400))), id="half a HEIC"),
+        pytest.param(lambda: half(picture("AVIF", (600, 400))), id="half an AVIF"),
+        pytest.param(lambda: b"\x89PNG\r\n\x1a\n" + b"text" * 20, id="only the signature"),
+        pytest.param(lambda: b"no picture at all", id="a text"),
     ],
 )
-def test_a_damaged_picture_is_found(data):
+def test_a_damaged_picture_is_found(make):
+    data = make()
+
     with pytest.raises(PictureDamaged):
         read_picture(data)
 
