@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mesh.lib.errors import AppError
+from sandboxes.daemon.setup.frameworks import (
+    HOST,
+    Found,
+    Python,
+    other_server,
+    python_server,
+    wants_of,
+)
 
 # Read from the project's folder.
 FILES = (
@@ -30,6 +38,11 @@ FILES = (
     "requirements.txt",
     "manage.py",
     "mesh.toml",
+    "Gemfile",
+    "mix.exs",
+    "pom.xml",
+    "build.gradle",
+    "build.gradle.kts",
 )
 _LOCKS = {
     "pnpm-lock.yaml": "pnpm",
@@ -39,14 +52,21 @@ _LOCKS = {
     "package-lock.json": "npm",
 }
 STARTERS = ("dev", "start")
-HOST = "127.0.0.1"
 PYTHON = (".venv/bin/python",)
+STATIC = "mesh-static"  # our own server of a folder's files: static_server.py
 
 
 class NoStart(AppError):
     code = "no_start"
     text = "The project has nothing to start."
     hint = 'Say how: dev = ["…"] in mesh.toml, or under [tool.mesh] in pyproject.toml.'
+
+
+class NotInstalled(NoStart):
+    hint = (
+        "Install it on the machine where the chat works, then try again. Or write another command "
+        "as dev into mesh.toml."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +79,22 @@ class Project:
     port: int | None = None
     dependencies: tuple[str, ...] = ()  # of pyproject.toml
     files: Mapping[str, str] = field(default_factory=dict)  # name → contents
+    names: frozenset[str] = frozenset()  # of the files in its folder, and some below it
+    sources: Mapping[str, str] = field(default_factory=dict)  # those that may make its app
 
     @property
     def is_python(self) -> bool:
         return self.manager in ("uv", "pip")
 
 
-def understand(files: Mapping[str, str], *, manager: str = "", has_uv: bool = False) -> Project:
+def understand(
+    files: Mapping[str, str],
+    *,
+    manager: str = "",
+    has_uv: bool = False,
+    names: Collection[str] = (),
+    sources: Mapping[str, str] | None = None,
+) -> Project:
     """Return the project; ``manager`` is a person's choice, without which the files decide."""
     package, deno = _json(files.get("package.json")), _json(_deno(files))
     python, settings = _toml(files.get("pyproject.toml")), settings_of(files)
@@ -79,6 +108,8 @@ def understand(files: Mapping[str, str], *, manager: str = "", has_uv: bool = Fa
         port=port if type(port) is int and 0 < port < 65536 else None,
         dependencies=_argv(dependencies),
         files=dict(files),
+        names=frozenset(names) | frozenset(files),
+        sources=sources or {},
     )
 
 
@@ -171,7 +202,23 @@ def start_command(project: Project, *, port: int) -> tuple[str, list[str]]:
             return name, script_command(project, name)
     if project.is_python and "manage.py" in project.files:
         return "dev", [*PYTHON, "manage.py", "runserver", f"{HOST}:{port}"]
+    found = found_in(project, port)
+    if found is not None and found.argv:
+        return "dev", list(found.argv)
+    if found is not None:
+        raise NoStart(found.lacks)
+    if "index.html" in project.names:
+        return "dev", [STATIC, str(port)]
     raise NoStart(_why_not(project))
+
+
+def found_in(project: Project, port: int) -> Found | None:
+    """Return how a project without a script of its own is served; ``None``: not known."""
+    if project.is_python:
+        python = Python(wants_of(project.files), project.sources, project.names)
+        if (found := python_server(python, port)) is not None:
+            return found
+    return other_server(project.files, project.names, port)
 
 
 def script_command(project: Project, name: str) -> list[str]:
@@ -181,9 +228,12 @@ def script_command(project: Project, name: str) -> list[str]:
 
 def _why_not(project: Project) -> str:
     if not project.manager:
-        return "The folder has no package.json, deno.json, pyproject.toml or requirements.txt."
+        return (
+            "The folder has no package.json, deno.json, pyproject.toml, requirements.txt or "
+            "index.html, nor another file that says what serves it."
+        )
     if project.is_python:
-        return "The folder has neither a manage.py nor a dev command under [tool.mesh]."
+        return "The project depends on no web framework that Mesh knows, and has no manage.py."
     if not project.scripts:
         return "The project's manifest has no scripts."
     names = ", ".join(sorted(project.scripts))

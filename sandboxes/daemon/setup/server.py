@@ -20,12 +20,12 @@ from sandboxes.daemon.setup import toolbox
 from sandboxes.daemon.setup.announced_ports import PortSniffer
 from sandboxes.daemon.setup.candidates import Candidate, candidates, own_processes
 from sandboxes.daemon.setup.config import Config
+from sandboxes.daemon.setup.frameworks import HOST
 from sandboxes.daemon.setup.listening_ports import Listener, listeners_of
 from sandboxes.daemon.setup.phases import Phases
 from sandboxes.daemon.setup.project import (
-    HOST,
     STARTERS,
-    NoStart,
+    NotInstalled,
     Project,
     script_command,
     start_command,
@@ -85,7 +85,8 @@ class DevServer:
         """Start it with ``script``, or else as the project says; return its task.
 
         Raises:
-            NoStart: the project does not say how, or its program is not on this machine.
+            NoStart: the project does not say how.
+            NotInstalled: its program is not on this machine.
             CantStart, TooManyTasks: as their texts say.
         """
         self._events.publish_scripts(sorted(project.scripts))
@@ -98,7 +99,7 @@ class DevServer:
             name, command = start_command(project, port=port)
         argv = toolbox.resolved(command, folder)
         if argv is None:
-            raise NoStart(f"{command[0]} is not installed on this machine.")
+            raise NotInstalled(f"{command[0]} is not installed on this machine.")
         env = toolbox.server_env(toolbox.project_env(config, project, folder), port)
         self._restarts = Restarts()
         self._launch = Launch(
@@ -250,7 +251,7 @@ class DevServer:
         try:
             await self._run(launch)
         except AppError as exc:
-            self._phases.enter("start-failed", reason=str(exc))
+            self._phases.enter("start-failed", reason=str(exc), hint=exc.hint)
 
 
 def task_spec(

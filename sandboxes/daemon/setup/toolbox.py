@@ -6,18 +6,24 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+from mesh import launch
 from mesh.plain_files import read_plain
 from sandboxes.daemon.env import tool_env
 from sandboxes.daemon.files.errors import IsADirectory, NoSuchFile, NotADirectory, NotAFile
 from sandboxes.daemon.files.tree import Tree
 from sandboxes.daemon.setup.config import Config
-from sandboxes.daemon.setup.project import FILES, HOST, Project, understand
+from sandboxes.daemon.setup.frameworks import FOLDERS, HOST, SOURCES
+from sandboxes.daemon.setup.project import FILES, STATIC, Project, understand
 from sandboxes.daemon.setup.store import save
 
 MOST_BYTES = 4 * 1024 * 1024  # of a lock file
+MOST_OF_SOURCE = 256 * 1024  # bytes
+MOST_NAMES = 2000  # of a folder
 STAMP = "installed"
 _INSTALLED = (".venv", "node_modules", ".pnp.cjs", ".pnp.js")  # the last two: Yarn 2 and later
 _COREPACK = ("pnpm", "yarn")
@@ -27,16 +33,46 @@ _USUAL = (".local/bin", ".bun/bin", ".deno/bin", ".cargo/bin")
 
 def read_project(tree: Tree, config: Config) -> Project:
     """Return the project in the folder. Blocking."""
-    texts = {name: text for name in FILES if (text := _text(tree, config.path, name)) is not None}
-    return understand(texts, manager=config.manager, has_uv=find("uv") is not None)
+    texts = _texts(tree, config.path, FILES, MOST_BYTES)
+    project = understand(texts, manager=config.manager, has_uv=find("uv") is not None)
+    sources = _texts(tree, config.path, SOURCES, MOST_OF_SOURCE) if project.is_python else {}
+    below = [
+        f"{folder}/{name}"
+        for folder in FOLDERS
+        for name in _names(tree, _joined(config.path, folder))
+    ]
+    return replace(
+        project,
+        names=project.names.union(_names(tree, config.path), below),
+        sources=sources,
+    )
 
 
-def _text(tree: Tree, path: str, name: str) -> str | None:
+def _texts(tree: Tree, path: str, names: Iterable[str], most: int) -> dict[str, str]:
+    """Return the contents of the files that there are."""
+    found = ((name, _text(tree, _joined(path, name), most)) for name in names)
+    return {name: text for name, text in found if text is not None}
+
+
+def _text(tree: Tree, path: str, most: int) -> str | None:
     try:
-        with tree.open_file(f"{path}/{name}" if path else name) as (file, _):
-            return os.read(file, MOST_BYTES).decode(errors="replace")
+        with tree.open_file(path) as (file, _):
+            return os.read(file, most).decode(errors="replace")
     except (NoSuchFile, NotADirectory, IsADirectory, NotAFile):
         return None
+
+
+def _names(tree: Tree, path: str) -> list[str]:
+    """Return the names in a folder; none if there is no such folder."""
+    try:
+        with tree.open_folder(path or ".") as (folder, _), os.scandir(folder) as entries:
+            return [entry.name for entry in islice(entries, MOST_NAMES)]
+    except (NoSuchFile, NotADirectory):
+        return []
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
 
 
 def fingerprint(config: Config, project: Project) -> str:
@@ -82,6 +118,8 @@ def resolved(argv: list[str], folder: Path) -> list[str] | None:
     prompts and without enabling it for the whole machine.
     """
     program = argv[0]
+    if program == STATIC:
+        return launch.command("sandboxes.daemon.setup.static_server", *argv[1:])
     if "/" in program:
         return [str(folder / program), *argv[1:]]
     own = folder / ".venv" / "bin" / program
