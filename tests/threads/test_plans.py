@@ -10,11 +10,13 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 import links.services
+from agents.models import Agent
 from links.models import Link
+from mesh.models import Membership, Organization, User
 from threads import selectors, services
 from threads.core import executors
 from threads.journal import committing
@@ -32,11 +34,32 @@ GROWING = {model._meta.db_table for model in (Thread, Message, Run, Event, Appro
 NAMED = re.compile(r"[Uu]sing (?:COVERING )?(?:INDEX )?(\w+)|Bitmap Index Scan on (\w+)", re.I)
 
 
+@pytest.fixture(scope="module")
+def many(django_db_setup, django_db_blocker):
+    """1,500 finished runs with an answered question each, and 600 machines; then a few at work.
+
+    They are made once, in a transaction that stays open around those of the tests.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield make_many()
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def many(ada, agent, link):
-    """1,500 finished runs with an answered question each, and 600 machines; then a few at work."""
+def link(many):
+    return many[0].thread.link
+
+
+def make_many():
+    """Add the rows and return the runs."""
     now = timezone.now()
-    common = {"owner": ada, "organization": agent.organization, "agent": agent, "link": link}
+    organization = Organization.objects.create(slug="many", name="Many")
+    ada = User.objects.create_user("ada", "ada@mesh.example", "correct horse battery")
+    Membership.objects.create(organization=organization, user=ada, role="owner")
+    agent = Agent.objects.create(organization=organization, slug="default", title="Mesh")
+    link = machine(ada, "of the threads", now + timedelta(hours=1))
+    link.save()
+    common = {"owner": ada, "organization": organization, "agent": agent, "link": link}
     pins = {"sandbox_provider_kind": "remote-user", "harness_id": "demo"}
     threads = [Thread(**common, **pins, last_seq=EACH) for _ in range(THREADS)]
     prompts = [
