@@ -95,6 +95,35 @@ class PortApi(APIView):
         return async_to_sync(forward)(place, "POST", "port", body, gone_on_404=False)
 
 
+class SettingsApi(APIView):
+    """``…/sandbox/settings``: what the project's mesh.toml says of its dev server."""
+
+    class Settings(serializers.Serializer[Any]):
+        port = serializers.IntegerField(allow_null=True)
+        dev = serializers.CharField(allow_null=True, help_text="The command, as one line.")
+        revision = serializers.CharField()
+
+    class Change(serializers.Serializer[Any]):
+        port = serializers.IntegerField(min_value=1, max_value=65535, required=False)
+        dev = serializers.CharField(max_length=2000, required=False)
+        revision = serializers.CharField(max_length=100, help_text="Of the settings that you saw.")
+
+    @extend_schema(responses=Settings, operation_id="threads_dev_settings")
+    def get(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
+        """Return the settings, and the revision of the file."""
+        place = _place(thread_of(request, org, thread_id))
+        return async_to_sync(forward)(place, "GET", "settings", None, gone_on_404=False)
+
+    @extend_schema(request=Change, responses=Settings, operation_id="threads_change_dev_settings")
+    def post(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
+        """Write the keys into the file, keep all else in it, and start the server again."""
+        place = _place(thread_of(request, org, thread_id))
+        change = self.Change(data=request.data)
+        change.is_valid(raise_exception=True)
+        body = dict(change.validated_data)
+        return async_to_sync(forward)(place, "POST", "settings", body, gone_on_404=False)
+
+
 async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> HttpResponseBase:
     """``GET …/sandbox/events``: phases, logs and tasks of the thread's sandbox, live."""
     try:

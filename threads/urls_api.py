@@ -86,6 +86,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("threads/<uuid:thread_id>/level", permissions_api.LevelApi.as_view(), name="level"),
     path("threads/<uuid:thread_id>/sandbox/preview", preview_api.PreviewApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/port", preview_api.PortApi.as_view()),
+    path("threads/<uuid:thread_id>/sandbox/settings", preview_api.SettingsApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/setup/<str:step>", preview_api.StepApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/take-along", folder_api.TakeAlongApi.as_view()),
     path(

@@ -247,3 +247,58 @@ def test_one_port_is_no_menu(server, page, sandbox):
     expect(page.frame_locator(".preview__frame").get_by_role("heading")).to_be_visible()
 
     expect(page.locator("#preview-port")).to_be_hidden()
+
+
+SETTINGS = {"port": None, "dev": "npm run web", "revision": "r1"}
+
+
+def unseen_with(page, answer):
+    """Open a card with the form, whose requests ``answer`` answers; return its form."""
+    page.route("**/sandbox/settings", answer)
+    return page.locator(".preview__fix")
+
+
+def test_the_fix_is_written_into_the_project_s_settings(server, page, sandbox):
+    sandbox.events = [lifecycle("unseen", reason="npm run web runs.")]
+    form = unseen_with(page, lambda route: route.fulfill(json=SETTINGS))
+    sandbox.open(server)
+
+    expect(form.get_by_label("Command")).to_have_value("npm run web")
+    form.get_by_label("Port").fill("4000")
+    with page.expect_request(lambda r: r.method == "POST" and "settings" in r.url) as asked:
+        form.get_by_role("button", name="Write into mesh.toml and start").click()
+
+    assert asked.value.post_data_json == {"port": 4000, "dev": "npm run web", "revision": "r1"}
+
+
+def test_what_can_t_be_written_is_said_and_nothing_typed_is_lost(server, page, sandbox):
+    error = {"code": "invalid_settings", "message": "mesh.toml can't be read.", "hint": "Mend it."}
+
+    def answer(route):
+        is_write = route.request.method == "POST"
+        route.fulfill(status=409, json={"error": error}) if is_write else route.fulfill(
+            json=SETTINGS
+        )
+
+    sandbox.events = [lifecycle("unseen", reason="npm run web runs.")]
+    form = unseen_with(page, answer)
+    sandbox.open(server)
+    expect(form.get_by_role("button")).to_be_enabled()
+    form.get_by_label("Port").fill("4000")
+    form.get_by_role("button").click()
+
+    expect(form.get_by_role("alert")).to_have_text("mesh.toml can't be read. Mend it.")
+    expect(form.get_by_label("Port")).to_have_value("4000")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_form_fits_into_the_card(server, page, sandbox, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    sandbox.events = [lifecycle("unseen", reason="npm run web runs.", lastLines=["building"])]
+    form = unseen_with(page, lambda route: route.fulfill(json=SETTINGS))
+    sandbox.open(server)
+    expect(form.get_by_role("button")).to_be_enabled()
+
+    card, inside = page.locator("#preview-card").bounding_box(), form.bounding_box()
+    assert inside["x"] >= card["x"]
+    assert inside["x"] + inside["width"] <= card["x"] + card["width"]

@@ -120,6 +120,7 @@ API = {
     "decopilot/threads/<uuid:thread_id>/level": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/preview": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/port": OWN,
+    "decopilot/threads/<uuid:thread_id>/sandbox/settings": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/setup/<str:step>": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/take-along": OWN,
     "decopilot/threads/<uuid:thread_id>/sandbox/events": OWN,

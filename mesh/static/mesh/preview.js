@@ -155,7 +155,9 @@ class Preview {
       const [title, step] = trouble;
       const { reason: text, hint, lastLines } = phase;
       this.phase(title);
-      this.card({ title, text, hint, lines: lastLines, again: () => this.again(step) });
+      const fix = step === "start" ? this.fixOf(phase) : null;
+      if (fix?.contains(document.activeElement)) return; // somebody writes there
+      this.card({ title, text, hint, lines: lastLines, fix, again: () => this.again(step) });
     } else {
       this.phase(WORDS[phase.kind] ?? "");
       if (!this.isRefused) this.card(null);
@@ -207,6 +209,51 @@ class Preview {
     }
   }
 
+  /** Return the form that writes the port or the command into mesh.toml; one for each failure. */
+  fixOf({ kind, at }) {
+    if (this.fix?.dataset.of === `${kind} ${at}`) return this.fix;
+    const port = el("input", { class: "input", type: "number", min: "1", max: "65535", name: "port", placeholder: "3000" });
+    const dev = el("input", { class: "input", name: "dev", maxlength: "2000", placeholder: "npm run dev", spellcheck: "false" });
+    const problem = el("p", { class: "preview__problem", role: "alert" });
+    const send = el("button", { class: "button", type: "submit", disabled: "" }, "Write into mesh.toml and start");
+    const form = el(
+      "form",
+      { class: "preview__fix" },
+      el("label", {}, "Port", port),
+      el("label", {}, "Command", dev),
+      send,
+      problem,
+    );
+    form.dataset.of = `${kind} ${at}`;
+    const refused = ({ message, hint }) => problem.replaceChildren(asWords([message, hint].filter(Boolean).join(" ")));
+    let known;
+    const read = async () => {
+      known = await api("GET", `${this.base()}/settings`);
+      port.value ||= known.port ?? "";
+      dev.value ||= known.dev ?? "";
+      send.disabled = false;
+    };
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      problem.replaceChildren();
+      const body = { revision: known.revision };
+      if (port.value) body.port = Number(port.value);
+      if (dev.value.trim()) body.dev = dev.value.trim();
+      try {
+        await api("POST", `${this.base()}/settings`, body);
+        document.activeElement?.blur();
+        this.card(null);
+        await this.load();
+      } catch (why) {
+        refused(why);
+        read().catch(refused); // a file that has changed is seen before it is written
+      }
+    });
+    read().catch(refused);
+    this.fix = form;
+    return form;
+  }
+
   /** Show the problem and a retry button, with the last lines of the log; null hides the card. */
   card(trouble) {
     const place = byId("preview-card");
@@ -220,6 +267,7 @@ class Preview {
       ...[trouble.text, trouble.hint].filter(Boolean).map((words) => el("p", {}, asWords(words))),
       ...(peek.length ? [el("pre", { class: "preview__peek" }, ...painted(peek))] : []),
       again,
+      ...(trouble.fix ? [trouble.fix] : []),
     );
   }
 

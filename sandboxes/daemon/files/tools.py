@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from agents.harness.base import BadInput
@@ -114,6 +115,24 @@ class FileTools:
             text, count = rewriting.edited(text, old, new, everywhere=everywhere)
             replace_file(spot, text.raw, read=before)
         return {"ok": True, "replacements": count, "content": text.shown, **facts_of(text)}
+
+    def rewrite(self, path: str, change: Callable[[bytes], bytes], *, most: int) -> None:
+        """Replace the file's bytes by what ``change`` makes of them; of none if it is missing.
+
+        Raises:
+            ChangedMeanwhile: another program wrote the file at the same time.
+            FileTooLarge: it has more than ``most`` bytes.
+        """
+        with self._changing, self.tree.at(path) as spot:
+            data, before = b"", None
+            if spot.name and _exists(spot):
+                with os.fdopen(spot.open(), "rb") as stream:
+                    before = os.fstat(stream.fileno())
+                    check_file(before)
+                    data = stream.read(most + 1)
+            if len(data) > most:
+                raise FileTooLarge
+            _replace(spot, change(data), read=before)
 
     def unlink(self, path: str) -> Answer:
         """Remove a file, or a link itself; ``existed`` says if it existed. Safe to repeat."""

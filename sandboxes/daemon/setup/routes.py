@@ -27,6 +27,8 @@ def routes(prefix: str, setup: Setup, events: Events, boot_id: str) -> list[Rout
         Route(f"{prefix}/config", edge.configure, methods=["POST", "PUT"]),
         Route(f"{prefix}/setup", edge.cancel, methods=["DELETE"]),
         Route(f"{prefix}/setup/{{step}}", edge.step, methods=["POST"]),
+        Route(f"{prefix}/settings", edge.settings, methods=["GET"]),
+        Route(f"{prefix}/settings", edge.write_settings, methods=["POST"]),
         Route(f"{prefix}/scripts", edge.scripts, methods=["GET"]),
         Route(f"{prefix}/exec/{{script}}", edge.execute, methods=["POST"]),
         Route(f"{prefix}/exec/{{script}}/kill", edge.kill, methods=["POST"]),
@@ -58,6 +60,12 @@ class SetupRoutes:
     async def cancel(self, request: Request) -> Response:
         await self._setup.cancel()
         return JSONResponse({"ok": True})
+
+    async def settings(self, request: Request) -> Response:
+        return JSONResponse(await self._setup.settings())
+
+    async def write_settings(self, request: Request) -> Response:
+        return JSONResponse(await self._setup.write_settings(await read_json(request)))
 
     async def scripts(self, request: Request) -> Response:
         return JSONResponse({"scripts": await self._setup.scripts()})

@@ -14,7 +14,8 @@ from mesh import launch
 from mesh.background import run_in_background
 from mesh.lib.errors import AppError
 from sandboxes.daemon.events import Events
-from sandboxes.daemon.setup import store, toolbox
+from sandboxes.daemon.files.tree import Tree
+from sandboxes.daemon.setup import settings_file, store, toolbox
 from sandboxes.daemon.setup.config import (
     FIRST_STEP,
     Config,
@@ -220,6 +221,41 @@ class Setup:
             return []
         project, _ = await self._look(config)
         return sorted(project.scripts)
+
+    async def settings(self) -> dict[str, Any]:
+        """Return what the project's mesh.toml says, with its revision.
+
+        Raises:
+            NotConfigured, InvalidSettings: as their texts say.
+        """
+        tree, path, _ = await self._settings_place()
+        return await asyncio.to_thread(settings_file.read, tree, path)
+
+    async def write_settings(self, body: Any) -> dict[str, Any]:
+        """Write keys into the project's mesh.toml, and start the server again.
+
+        Raises:
+            BadInput, NotConfigured: nothing is written.
+            InvalidSettings, CantRewrite, ChangedSince, SettingsElsewhere: as their texts say.
+        """
+        if not isinstance(body, dict):
+            raise BadInput("The body must be a JSON object.", detail="body")
+        keys, revision = settings_file.parse_keys(body)
+        async with self._changing:
+            tree, path, pyproject = await self._settings_place()
+            await asyncio.to_thread(
+                settings_file.write, tree, path, keys, revision, pyproject=pyproject
+            )
+        self.enqueue("start")
+        return await asyncio.to_thread(settings_file.read, tree, path)
+
+    async def _settings_place(self) -> tuple[Tree, str, str]:
+        """Return the tree, the path of mesh.toml in it, and the text of pyproject.toml."""
+        config = self._configured()
+        tree = await self._workplace.tree()
+        project = await asyncio.to_thread(toolbox.read_project, tree, config)
+        path = toolbox.joined(config.path, settings_file.NAME)
+        return tree, path, project.files.get("pyproject.toml", "")
 
     async def environment(self) -> dict[str, str]:
         """Return the environment of the project's programs, configured or not.

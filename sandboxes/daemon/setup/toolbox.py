@@ -39,7 +39,7 @@ def read_project(tree: Tree, config: Config) -> Project:
     below = [
         f"{folder}/{name}"
         for folder in FOLDERS
-        for name in _names(tree, _joined(config.path, folder))
+        for name in _names(tree, joined(config.path, folder))
     ]
     return replace(
         project,
@@ -50,7 +50,7 @@ def read_project(tree: Tree, config: Config) -> Project:
 
 def _texts(tree: Tree, path: str, names: Iterable[str], most: int) -> dict[str, str]:
     """Return the contents of the files that there are."""
-    found = ((name, _text(tree, _joined(path, name), most)) for name in names)
+    found = ((name, _text(tree, joined(path, name), most)) for name in names)
     return {name: text for name, text in found if text is not None}
 
 
@@ -71,7 +71,8 @@ def _names(tree: Tree, path: str) -> list[str]:
         return []
 
 
-def _joined(path: str, name: str) -> str:
+def joined(path: str, name: str) -> str:
+    """Return the path of a name in a folder of the tree."""
     return f"{path}/{name}" if path else name
 
 
