@@ -11,6 +11,7 @@ from agents.catalog import load_catalog, models_of
 from agents.core.offers import NOTHING, Offer, is_id, levels_in
 from agents.core.sections import Known
 from links.models import Link
+from links.wire.messages import Harnesses
 from threads.errors import EffortUnavailable, ModelUnavailable
 from threads.models import AgentOptions, Run, Thread
 
@@ -34,10 +35,13 @@ def offers_on(link_id: UUID) -> dict[str, Offer]:
     return {kind: known.offer for kind, known in known_on(link_id).items()}
 
 
-def known_on(link_id: UUID) -> dict[str, Known]:
-    """Return what is known of the programs on a machine."""
+def known_on(link_id: UUID, reports: Harnesses | None = None) -> dict[str, Known]:
+    """Return what is known of the programs on a machine; ``reports`` are its, if they are at
+    hand."""
     rows = AgentOptions.objects.filter(link_id=link_id, thread=None)
-    reports = Link.objects.filter(pk=link_id).values_list("harnesses", flat=True).first() or {}
+    if reports is None:
+        found = Link.objects.filter(pk=link_id).values_list("harnesses", flat=True).first()
+        reports = found or {}
     known = {row.harness_id: Known(_offer_of(row, reports), row.trouble) for row in rows}
     for kind, report in reports.items():
         if levels := levels_in(report.get("levels")):  # as it said when the machine was linked

@@ -231,7 +231,7 @@ def _offers(thread: Thread | None, link: LinkView | None) -> Mapping[str, Known]
     """Return what is known of the programs: in the thread, or on the machine of a new one."""
     if thread is not None and thread.harness_id:
         return {thread.harness_id: known_in(thread)}
-    return known_on(link.id) if link else {}
+    return known_on(link.id, link.harnesses) if link else {}
 
 
 def _context(
