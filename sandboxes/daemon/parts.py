@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from starlette.routing import Route, Router
+from starlette.routing import Router
 
 from sandboxes.daemon.calls import Calls
 from sandboxes.daemon.checkout.checkout import Checkout
@@ -31,7 +31,6 @@ from sandboxes.daemon.tasks import routes as task_routes
 from sandboxes.daemon.tasks.tasks import Tasks
 from sandboxes.daemon.terminals import routes as terminal_routes
 from sandboxes.daemon.terminals.terminals import Terminals
-from sandboxes.daemon.turn_keeper import TurnKeeper
 from sandboxes.daemon.working_folder import Workplace
 
 STOP_GRACE = 1.5  # seconds for a program to exit when the sandbox stops
@@ -49,10 +48,8 @@ class Parts:
         boot_id: str,
         marks: Marks,
         runs: Callable[[], tuple[int, int]],
-        turns: TurnKeeper,
     ) -> None:
         """``runs`` returns how many runs are active, and how many were started so far."""
-        self._turns = turns
         self._prefix, self._boot_id, self._root = prefix, boot_id, root
         self._checkout = checkout
         self.workplace = Workplace(checkout, root / "repo")
@@ -117,7 +114,6 @@ class Parts:
             *terminal_routes.routes(prefix, self.terminals),
             *setup_routes.routes(prefix, self.setup, self.events, self._boot_id),
             *self.repository.routes(prefix),
-            Route(f"{prefix}/git/turn", self._turns.turn, methods=["GET"]),
             *preview_routes.routes(prefix, self.probe),
         ]
         return Router(routes, redirect_slashes=False, default=self.preview)

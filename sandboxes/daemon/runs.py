@@ -79,13 +79,6 @@ class Superseded(AppError):
     status = 409
 
 
-class KeepsTurns(Protocol):
-    """Keeps the working folder at the begin and the end of each turn. Never raises."""
-
-    async def begin(self, thread: str, run: str, fence: int) -> None: ...
-    async def end(self, run: str, fence: int) -> None: ...
-
-
 class Checkout(Protocol):
     """Where the agents work."""
 
@@ -132,10 +125,8 @@ class Runs:
         notices: Notices,
         silent: SilentServers,
         leftovers_gone: asyncio.Future[None] | asyncio.Task[None],
-        turns: KeepsTurns | None = None,
     ) -> None:
         self._journal, self._writer = journal, writer
-        self._turns = turns
         self._checkout = checkout
         self._adapters = adapters
         self._warm = warm
@@ -404,10 +395,6 @@ class Runs:
         error: AppError | None = None
         try:
             conversation = await live.preparing
-            if self._turns is not None:
-                await self._turns.begin(
-                    live.turn.request.thread_id, live.stream.run_id, live.stream.fence
-                )
             await live.turn.run(conversation)
         except asyncio.CancelledError:
             pass  # stopped while it was still being prepared
@@ -420,8 +407,6 @@ class Runs:
         try:
             if conversation is not None:
                 await self._end_leftovers(live, conversation, has_failed=has_failed)
-                if self._turns is not None:
-                    await self._turns.end(live.stream.run_id, live.stream.fence)
             # Its turn may have been over when the disk refused its last events.
             live.turn.close(live.error or error or live.turn.broken)
             if conversation is None and isinstance(live.error, Superseded):

@@ -28,7 +28,6 @@ from sandboxes.daemon.own_servers import SilentServers
 from sandboxes.daemon.program import all_ended
 from sandboxes.daemon.runs import Runs
 from sandboxes.daemon.sandbox_folder import SandboxFolder
-from sandboxes.daemon.turn_keeper import TurnKeeper
 from sandboxes.daemon.warm_programs import WarmPrograms
 from sandboxes.daemon.writer import Writer
 
@@ -91,7 +90,6 @@ class Sandbox:
         notices = Notices(folder.root)
         restored.note(folder.root, notices)
         self._checkout = Checkout(folder.spec, folder.root / "repo", notices)
-        self._turns = TurnKeeper(folder.root)
         self._runs = Runs(
             journal=self._journal,
             writer=self._writer,
@@ -105,7 +103,6 @@ class Sandbox:
                 folder.root.with_name(own_servers.NAME) if folder.address is None else None
             ),
             leftovers_gone=self._leftovers,
-            turns=self._turns,
         )
         self._last_request = self._loop.time()
         secrets = folder.secrets
@@ -164,7 +161,6 @@ class Sandbox:
                 boot_id=self._identity.boot_id,
                 marks=self._marks,
                 runs=lambda: (self._runs.active, self._runs.started),
-                turns=self._turns,
             )
         return self._parts
 
