@@ -1,6 +1,6 @@
 """``…/threads/<id>/sandbox/terminals``: shells of the thread's owner in its sandbox.
 
-What is typed and shown goes over a socket of its own (``terminal_socket.py``, ADR 38).
+What is typed and shown goes over a socket of its own (``terminal_socket.py``, ADR 37).
 """
 
 # mypy: disable-error-code="untyped-decorator"
