@@ -43,6 +43,8 @@ PANEL_PIECES = (
     "panel",
     "panel_files",
     "preview",
+    "xterm",
+    "panel_terminal",
 )
 
 
