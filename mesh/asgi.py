@@ -35,8 +35,6 @@ from threads.mcp_gateway import has_token_of_thread
 from threads.origin import same_origin_only
 from threads.reading.consumers import BrowserConsumer
 from threads.serving.runtime import Runtime, ring_link
-from threads.terminal_socket import PREFIX as TERMINALS
-from threads.terminal_socket import serve_terminal
 
 
 async def is_known(scope: dict[str, Any]) -> bool:
@@ -67,7 +65,6 @@ previews = Previews(
     frame_ancestors=lambda: own_origins(mesh_url=settings.MESH_URL),
     mesh_url=lambda: settings.MESH_URL,
 )
-terminals = same_origin_only(AuthMiddlewareStack(serve_terminal))
 browsers = same_origin_only(AuthMiddlewareStack(BrowserConsumer.as_asgi()))
 
 
@@ -83,8 +80,6 @@ async def _serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await pages(scope, receive, send)
     elif scope["path"] == "/api/links/connect":
         await laptops(scope, receive, send)
-    elif scope["path"].startswith(TERMINALS):
-        await terminals(scope, receive, send)
     elif scope["path"] == "/ws":
         await browsers(scope, receive, send)
     else:

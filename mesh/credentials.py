@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from mesh import keys
-from mesh.lib.roles import Permission, may_use_terminals, roles_with
+from mesh.lib.roles import Permission, roles_with
 from mesh.models import Membership, User
 from mesh.tokens import SignIn
 
@@ -80,17 +80,6 @@ def find_starters(pairs: Collection[tuple[int, Any]]) -> set[tuple[int, Any]]:
     found = Membership.objects.filter(user__pk__among=users, organization__pk__among=organizations)
     found = found.filter(role__in=roles_with(Permission.START))
     return set(found.values_list("user_id", "organization_id")) & set(pairs)
-
-
-def find_terminal_users(pairs: Collection[tuple[int, Any]]) -> set[tuple[int, Any]]:
-    """Return those pairs of a person's and an organization's id where the organization lets the
-    person have terminals."""
-    users, organizations = {user for user, _ in pairs}, {org for _, org in pairs}
-    found = Membership.objects.filter(user__pk__among=users, organization__pk__among=organizations)
-    rows = found.values_list("user_id", "organization_id", "role", "organization__terminals")
-    return {(user, org) for user, org, role, use in rows if may_use_terminals(role, use)} & set(
-        pairs
-    )
 
 
 def _good_tokens(credentials: list[Credential]) -> set[Credential]:

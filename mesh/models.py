@@ -17,26 +17,12 @@ class User(AbstractUser):
     """A person. Our own model from the first migration, because it can't be swapped later."""
 
 
-class TerminalUse(models.TextChoices):
-    """Who may open a terminal in a sandbox of their own."""
-
-    OFF = "off", "Nobody"
-    MANAGERS = "managers", "Owners and admins"
-    MEMBERS = "members", "Everybody who may start chats"
-
-
 class Organization(models.Model):
     """A team: owns threads, agents and provider keys. ``slug`` is part of every URL."""
 
     id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
-    terminals = models.CharField(
-        max_length=10,
-        choices=TerminalUse.choices,
-        default=TerminalUse.MEMBERS,
-        db_default=TerminalUse.MEMBERS,
-    )
     created_at = models.DateTimeField(default=timezone.now)
     members = models.ManyToManyField(User, through="Membership", related_name="organizations")
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from mesh.admin import Actionable, ReadOnly
 from threads import services
-from threads.models import Run, TerminalRecord, Thread
+from threads.models import Run, Thread
 from threads.run import state as run_state
 from threads.run.state import WrongMove
 
@@ -163,22 +163,3 @@ class RunAdmin(Actionable):
             except WrongMove as exc:
                 self.message_user(request, f"{run.pk}: {exc}", messages.ERROR)
         self.message_user(request, f"Ended: {ended}.", messages.SUCCESS)
-
-
-@admin.register(TerminalRecord)
-class TerminalRecordAdmin(ReadOnly):
-    """Who opened which terminal, and how it ended; never what was typed or shown."""
-
-    list_display = (
-        "opened_at",
-        "opened_by_name",
-        "organization",
-        "thread_key",
-        "ended_at",
-        "outcome",
-        "exit_code",
-    )
-    list_filter = ("outcome",)
-    list_select_related = ("organization",)
-    search_fields = ("=thread_key", "opened_by_name", "organization__slug")
-    ordering = ("-opened_at",)

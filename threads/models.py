@@ -477,39 +477,3 @@ class Approval(models.Model):
         if self.because or not self.is_known:
             return None
         return rule_for(self.tool, self.input)
-
-
-class TerminalRecord(models.Model):
-    """One terminal that somebody opened in a sandbox, from its start to its end.
-
-    It outlives the thread, so it only names it. ``id`` is the terminal's own. The end is recorded
-    when the server learns of it: ``ended_at`` is the machine's time of it, if it told one.
-    """
-
-    class Outcome(models.TextChoices):
-        OPEN = "", "Open"
-        EXITED = "exited", "The shell exited"
-        CLOSED = "closed", "Closed by a person"
-        LOST = "lost", "Ended with its sandbox"
-        REFUSED = "refused", "Could not be opened"
-
-    id: models.UUIDField[UUID, UUID] = models.UUIDField(primary_key=True, default=new_id)
-    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
-    thread_key = models.UUIDField()
-    handle = models.CharField(max_length=100)
-    opened_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
-    )
-    opened_by_name = models.CharField(max_length=150)
-    opened_at = models.DateTimeField(default=timezone.now)
-    ended_at = models.DateTimeField(null=True)
-    exit_code = models.IntegerField(null=True)
-    outcome = models.CharField(max_length=10, choices=Outcome.choices, default="", blank=True)
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["handle"], condition=Q(ended_at=None), name="open_terminals"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.opened_by_name} at {self.opened_at:%Y-%m-%d %H:%M}"

@@ -13,7 +13,6 @@ from threads import (
     permissions_api,
     preview_api,
     queue_api,
-    terminals_api,
 )
 from threads.reading import stream
 
@@ -89,14 +88,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("threads/<uuid:thread_id>/sandbox/settings", preview_api.SettingsApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/setup/<str:step>", preview_api.StepApi.as_view()),
     path("threads/<uuid:thread_id>/sandbox/take-along", folder_api.TakeAlongApi.as_view()),
-    path(
-        "threads/<uuid:thread_id>/sandbox/terminals",
-        terminals_api.TerminalsApi.as_view(),
-    ),
-    path(
-        "threads/<uuid:thread_id>/sandbox/terminals/<uuid:terminal_id>",
-        terminals_api.TerminalApi.as_view(),
-    ),
     path("threads/<uuid:thread_id>/sandbox/events", preview_api.follow_sandbox),
     *(
         path(f"threads/<uuid:thread_id>/sandbox/files{route}", view)

@@ -53,13 +53,6 @@ def may_give(giver: str, role: str) -> bool:
     return is_known and may(giver, Permission.PEOPLE) and _RANKS[role] <= _RANKS[giver]
 
 
-def may_use_terminals(role: str, use: str) -> bool:
-    """Return whether a member may have terminals where ``use`` says who may: ``off``, ``managers``
-    or ``members``."""
-    needed = {"managers": Permission.MANAGE, "members": Permission.START}.get(use)
-    return needed is not None and may(role, needed) and may(role, Permission.START)
-
-
 def is_above(role: str, other: str) -> bool:
     """Return whether ``role`` may do more than ``other``; both must be known."""
     return _RANKS[role] > _RANKS[other]

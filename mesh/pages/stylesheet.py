@@ -43,8 +43,6 @@ PANEL_PIECES = (
     "panel",
     "panel_files",
     "preview",
-    "xterm",
-    "panel_terminal",
 )
 
 

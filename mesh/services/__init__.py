@@ -25,7 +25,6 @@ from mesh.services.people import (
     make_owner,
     may_found,
 )
-from mesh.services.terminals import UnknownTerminalUse, choose_terminals
 from mesh.services.tokens import MOST_TOKENS, make_token, revoke_issued_token
 
 __all__ = [
@@ -42,10 +41,8 @@ __all__ = [
     "SlugReserved",
     "SlugTaken",
     "TooManyOrganizations",
-    "UnknownTerminalUse",
     "change_role",
     "check_owner_name",
-    "choose_terminals",
     "end_membership",
     "found_organization",
     "hand_over",

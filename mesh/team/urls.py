@@ -7,7 +7,6 @@ from mesh.team import views
 urlpatterns: list[URLPattern | URLResolver] = [
     path("members", views.members, name="settings_members"),
     path("members/invitations", views.invite, name="settings_invite"),
-    path("members/terminals", views.set_terminals, name="settings_terminals"),
     path(
         "members/invitations/<uuid:invitation_id>/revoke",
         views.revoke,

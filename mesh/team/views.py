@@ -24,7 +24,7 @@ from mesh import services
 from mesh.invitations import join_address, list_open, make_invitation, revoke_invitation
 from mesh.lib.errors import AppError
 from mesh.lib.roles import Permission, may, may_give
-from mesh.models import Membership, Role, TerminalUse, User
+from mesh.models import Membership, Role, User
 from mesh.pairing.metadata import issuer
 from mesh.selectors import NotFound, get_membership, list_members, roles_to_give
 from mesh.team.forms import InviteForm
@@ -65,21 +65,6 @@ def invite(request: HttpRequest, org: str) -> HttpResponseBase:
     except AppError as refused:
         return refuse(request, org, refused)
     return _page(request, member, link=join_address(issuer(request), text))
-
-
-@require_POST
-@login_required
-def set_terminals(request: HttpRequest, org: str) -> HttpResponseBase:
-    """Say who may have terminals here; open ones of others end within seconds."""
-    member, given = get_member(request, org), request.POST.get("terminals", "")
-    if not Role(member.role).manages:
-        raise PermissionDenied
-
-    def change() -> str:
-        use = services.choose_terminals(organization=member.organization, use=given)
-        return f"Terminals: {use.label.lower()}."
-
-    return _done(request, org, change)
 
 
 @require_POST
@@ -194,8 +179,6 @@ def _page(
         "members": list_members(viewer=member),
         "owns": may(member.role, Permission.OWN),
         "may_invite": may_invite,
-        "manages": Role(member.role).manages,
-        "terminal_uses": list(TerminalUse),
         "is_embedded": settings.MESH_EMBEDDED,
         "invitations": [
             {

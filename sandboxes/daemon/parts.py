@@ -29,8 +29,6 @@ from sandboxes.daemon.setup import routes as setup_routes
 from sandboxes.daemon.setup.setup import Setup
 from sandboxes.daemon.tasks import routes as task_routes
 from sandboxes.daemon.tasks.tasks import Tasks
-from sandboxes.daemon.terminals import routes as terminal_routes
-from sandboxes.daemon.terminals.terminals import Terminals
 from sandboxes.daemon.working_folder import Workplace
 
 STOP_GRACE = 1.5  # seconds for a program to exit when the sandbox stops
@@ -78,7 +76,6 @@ class Parts:
             events=self.events,
             has_runs=lambda: runs()[0] > 0,
         )
-        self.terminals = Terminals(self.workplace, marks, lambda: self.setup.environment())
         self.probe = Probe(self.setup, self.events)
         self.preview = Preview(
             prefix,
@@ -111,7 +108,6 @@ class Parts:
             *file_routes.routes(prefix, self.workplace, self.calls, self._on_tool_change, changing),
             *browse.routes(prefix),
             *task_routes.routes(prefix, self.tasks, self.calls),
-            *terminal_routes.routes(prefix, self.terminals),
             *setup_routes.routes(prefix, self.setup, self.events, self._boot_id),
             *self.repository.routes(prefix),
             *preview_routes.routes(prefix, self.probe),
@@ -136,8 +132,7 @@ class Parts:
         """Whether no work is in progress; a dev server that nobody is looking at is no work."""
         self.tasks.reap()
         at_work = [task for task in self.tasks.running if not task.spec.is_server]
-        is_used = self.preview.open_sockets or self.terminals.are_at_work
-        return not (at_work or is_used or self.setup.queue.running)
+        return not (at_work or self.preview.open_sockets or self.setup.queue.running)
 
     def health(self) -> dict[str, Any]:
         """Return the fields that these parts add to ``/health``."""
@@ -157,9 +152,7 @@ class Parts:
         self.watch.stop()
         await self.setup.server.give_up()
         await asyncio.gather(
-            self.setup.cancel(),
-            self.tasks.kill_all(intended=True, grace=STOP_GRACE),
-            self.terminals.close_all(grace=STOP_GRACE),
+            self.setup.cancel(), self.tasks.kill_all(intended=True, grace=STOP_GRACE)
         )
         self.preview.close()
         self.events.close()

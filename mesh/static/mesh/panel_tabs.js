@@ -8,7 +8,6 @@ export const TABS = [
   { id: "files", title: "Files", icon: "folder", load: () => import("./panel_files.js") },
 
   // terminal:
-  { id: "terminal", title: "Terminal", icon: "terminal", load: () => import("./panel_terminal.js") },
 
   // tasks:
 
