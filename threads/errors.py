@@ -226,11 +226,9 @@ class FileTooLarge(AppError):
     status = 413
 
 
-class UploadTooLarge(AppError):
-    code = "file_too_large"
+class UploadTooLarge(FileTooLarge):
     text = "The file is larger than 20 MiB."
     hint = "Copy it onto that machine in another way."
-    status = 413
 
 
 class PictureDamaged(AppError):

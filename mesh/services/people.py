@@ -31,7 +31,18 @@ RESERVED_SLUGS: Final = frozenset(
             "media",
             "mesh",
         ),
-        *("new", "oauth", "schema", "settings", "signup", "static", "style", "threads", "tokens"),
+        *(
+            "new",
+            "oauth",
+            "panel",
+            "schema",
+            "settings",
+            "signup",
+            "static",
+            "style",
+            "threads",
+            "tokens",
+        ),
         *("tools", "well-known", "ws", "www"),
     }
 )

@@ -16,7 +16,8 @@ from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 # Where uvicorn's own Server runs: for a whole process.
-PROCESSES = {"mesh/process_server.py"}
+# The second is a dev server like a person's own: it listens on loopback and serves their folder.
+PROCESSES = {"mesh/process_server.py", "sandboxes/daemon/setup/static_server.py"}
 
 
 async def app(scope, receive, send):

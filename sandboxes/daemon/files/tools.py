@@ -132,7 +132,7 @@ class FileTools:
                     data = stream.read(most + 1)
             if len(data) > most:
                 raise FileTooLarge
-            _replace(spot, change(data), read=before)
+            replace_file(spot, change(data), read=before)
 
     def unlink(self, path: str) -> Answer:
         """Remove a file, or a link itself; ``existed`` says if it existed. Safe to repeat."""
@@ -246,7 +246,7 @@ def _old_text(spot: Spot) -> Text | None:
     try:
         return _text_of(spot)[0]
     except (OSError, BinaryFile, FileTooLarge, IsADirectory, NotAFile):
-        return None  # ``_replace`` refuses what is no file
+        return None  # ``replace_file`` refuses what is no file
 
 
 def rest_of(file: int, limit: int) -> bytes:
