@@ -69,7 +69,7 @@ class Flag(serializers.BooleanField):
 class Looking(APIView):
     """Asks the sandbox something that changes nothing."""
 
-    class Answer(serializers.Serializer[Any]):
+    class Looked(serializers.Serializer[Any]):
         """See the sandbox's routes in docs/sandbox.md."""
 
     def look(
@@ -87,7 +87,7 @@ class Looking(APIView):
 class FolderApi(Looking):
     """``…/sandbox/files``: one folder."""
 
-    @extend_schema(parameters=[Query], responses=Looking.Answer, operation_id="threads_files_list")
+    @extend_schema(parameters=[Query], responses=Looking.Looked, operation_id="threads_files_list")
     def get(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """The entries of the folder at `path`; without one, of the working folder."""
         return self.look(request, org, thread_id, "files/list", Query)
@@ -96,7 +96,7 @@ class FolderApi(Looking):
 class MarksApi(Looking):
     """``…/sandbox/files/marks``: which files differ from the last commit."""
 
-    @extend_schema(responses=Looking.Answer, operation_id="threads_files_marks")
+    @extend_schema(responses=Looking.Looked, operation_id="threads_files_marks")
     def get(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """The changed files, as `/git/status` of the sandbox has them."""
         return self.look(request, org, thread_id, "git/status", None)
@@ -105,7 +105,7 @@ class MarksApi(Looking):
 class TextApi(Looking):
     """``…/sandbox/files/text``: one file, as a page shows it."""
 
-    @extend_schema(parameters=[Query], responses=Looking.Answer, operation_id="threads_files_text")
+    @extend_schema(parameters=[Query], responses=Looking.Looked, operation_id="threads_files_text")
     def get(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """A text with its version, a picture, or that it is neither."""
         return self.look(request, org, thread_id, "files/text", Query)
@@ -118,7 +118,7 @@ class FindApi(Looking):
         text = serializers.CharField(max_length=500, help_text="Words; all must be in the path.")
         hidden = Flag("Also names that begin with a dot, and what git ignores.")
 
-    @extend_schema(parameters=[Query], responses=Looking.Answer, operation_id="threads_files_find")
+    @extend_schema(parameters=[Query], responses=Looking.Looked, operation_id="threads_files_find")
     def get(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Paths of files, at most 500."""
         return self.look(request, org, thread_id, "files/find", self.Query)
@@ -133,7 +133,7 @@ class SearchApi(Looking):
         isPattern = Flag("Whether `text` is a regular expression.")
 
     @extend_schema(
-        parameters=[Query], responses=Looking.Answer, operation_id="threads_files_search"
+        parameters=[Query], responses=Looking.Looked, operation_id="threads_files_search"
     )
     def get(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Lines with their files and numbers, at most 2000."""
@@ -162,7 +162,7 @@ class PathBody(Input):
 class SaveApi(Changing):
     """``…/sandbox/files/save``: a text that a person edited."""
 
-    class Body(PathBody):
+    class FileToSave(PathBody):
         content = serializers.CharField(allow_blank=True, trim_whitespace=False)
         version = serializers.CharField(
             default="",
@@ -172,7 +172,7 @@ class SaveApi(Changing):
         )
 
     @extend_schema(
-        request=Body,
+        request=FileToSave,
         responses={
             200: Changing.Done,
             409: OpenApiResponse(
@@ -183,7 +183,7 @@ class SaveApi(Changing):
     )
     def post(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Write the file, unless it is no longer of that version."""
-        return self.change(request, org, thread_id, "files/save", self.Body)
+        return self.change(request, org, thread_id, "files/save", self.FileToSave)
 
 
 class MakeFolderApi(Changing):
@@ -198,7 +198,7 @@ class MakeFolderApi(Changing):
 class RenameApi(Changing):
     """``…/sandbox/files/rename``: another path."""
 
-    class Body(Input):
+    class FileToRename(Input):
         to = serializers.CharField(trim_whitespace=False, max_length=_PATH)
 
         def get_fields(self) -> Any:
@@ -206,10 +206,12 @@ class RenameApi(Changing):
             fields["from"] = serializers.CharField(trim_whitespace=False, max_length=_PATH)
             return fields
 
-    @extend_schema(request=Body, responses=Changing.Done, operation_id="threads_files_rename")
+    @extend_schema(
+        request=FileToRename, responses=Changing.Done, operation_id="threads_files_rename"
+    )
     def post(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Move a file or folder; it replaces nothing."""
-        return self.change(request, org, thread_id, "files/rename", self.Body)
+        return self.change(request, org, thread_id, "files/rename", self.FileToRename)
 
 
 class DeleteApi(Changing):
@@ -227,13 +229,15 @@ class DeleteApi(Changing):
 class RestoreFileApi(Changing):
     """``…/sandbox/files/restore``: what was deleted."""
 
-    class Body(Input):
+    class FileToRestore(Input):
         undo = serializers.CharField(max_length=100)
 
-    @extend_schema(request=Body, responses=Changing.Done, operation_id="threads_files_restore")
+    @extend_schema(
+        request=FileToRestore, responses=Changing.Done, operation_id="threads_files_restore"
+    )
     def post(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Put it back, unless something else is in its place."""
-        return self.change(request, org, thread_id, "files/restore", self.Body)
+        return self.change(request, org, thread_id, "files/restore", self.FileToRestore)
 
 
 class Upload(BaseParser):
