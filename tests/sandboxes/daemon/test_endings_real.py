@@ -109,16 +109,19 @@ def has_unread(pid):
 
 @pytest.mark.parametrize("kind", ["claude-code", "codex", "acp:opencode"])
 async def test_one_that_is_killed_with_a_message_unread_is_replaced(sandbox, dispatch):
-    async with dispatch("r1", "say: first") as events:
-        assert text_of([event async for event in events]) == "first"
+    # The second message waits for what the program is asked beside the first (Codex: its models); a
+    # third one is written at once.
+    for run, word in (("r1", "first"), ("r2", "second")):
+        async with dispatch(run, f"say: {word}") as events:
+            assert text_of([event async for event in events]) == word
     program = program_of(sandbox)
     os.kill(program, signal.SIGSTOP)
 
-    async with dispatch("r2", "say: second") as events:
+    async with dispatch("r3", "say: third") as events:
         await auntil(lambda: has_unread(program))
         os.kill(program, signal.SIGKILL)
         seen = [event async for event in events]
 
     assert "error" not in kinds_of(seen)
-    assert text_of(seen) == "second"
+    assert text_of(seen) == "third"
     assert program_of(sandbox) != program
