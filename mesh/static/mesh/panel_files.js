@@ -156,6 +156,7 @@ class Files {
     const isFirst = !this.tree.folders.size;
     await this.tree.refresh();
     if (this.isStale) return; // it could not be asked
+    this.keepTree(); // git's marks may take a while, and the machine may be gone before
     await this.marks();
     this.keepTree();
     if (!isFirst) await this.viewer.refresh();
