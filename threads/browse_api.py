@@ -39,13 +39,10 @@ from sandboxes import providers
 from sandboxes.providers.base import LinkOffline, Place, SandboxDown, StreamCut
 from sandboxes.proxy import DaemonUnreachable, NoRunner, forward
 from sandboxes.services.records import note_used
-from threads import selectors
-from threads.errors import NotBegun, UploadTooLarge
+from threads.errors import UploadTooLarge
 from threads.files_api import AsItIs
-from threads.models import Thread
-from threads.reading.viewers import Viewer, viewer_of
-from threads.requests import Input, checked, checked_query, thread_of
-from threads.targets import place_of
+from threads.requests import Input, checked, checked_query, reader_of_begun, thread_of
+from threads.targets import begun_place
 
 UPLOAD_LIMIT: Final = 20 * 1024 * 1024  # bytes, as the sandbox's
 _PATH: Final = 8000  # characters
@@ -80,7 +77,7 @@ class Looking(APIView):
         thread = thread_of(request, org, thread_id)
         body = checked_query(kind, request) if kind else None
         role = get_membership(viewer=thread.owner, slug=org).role
-        place = _place(thread)
+        place = begun_place(thread)
         return async_to_sync(_looked)(place, route, body, may_start=may(role, Permission.START))
 
 
@@ -149,7 +146,7 @@ class Changing(APIView):
     def change(
         self, request: Request, org: str, thread_id: UUID, route: str, kind: type[Input]
     ) -> HttpResponseBase:
-        place = _place(thread_of(request, org, thread_id))
+        place = begun_place(thread_of(request, org, thread_id))
         return async_to_sync(forward)(
             place, "POST", route, checked(kind, request), gone_on_404=False
         )
@@ -275,7 +272,7 @@ class UploadApi(APIView):
     )
     def put(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Store the body at `path`."""
-        place = _place(thread_of(request, org, thread_id))
+        place = begun_place(thread_of(request, org, thread_id))
         query = checked_query(self.Query, request)
         # An empty body is not parsed.
         data = request.data.get("body", b"") if isinstance(request.data, dict) else b""
@@ -288,7 +285,7 @@ async def download(request: HttpRequest, org: str, thread_id: UUID) -> HttpRespo
     path = request.GET.get("path", "")
     stack = AsyncExitStack()
     try:
-        viewer, place = await database_pool.reads.run(_reader, request, org, thread_id)
+        viewer, place = await database_pool.reads.run(reader_of_begun, request, org, thread_id)
         reply = await _opened(stack, place, path)
     except AppError as exc:
         await stack.aclose()
@@ -375,23 +372,6 @@ async def _looked(place: Place, route: str, body: Any, *, may_start: bool) -> Ht
         raise NoRunner from exc
     await database_pool.writes.run(note_used, place)
     return await forward(place, method, route, body, gone_on_404=False)
-
-
-def _reader(request: HttpRequest, org: str, thread_id: UUID) -> tuple[Viewer, Place]:
-    viewer = viewer_of(request)
-    thread = selectors.get_thread(viewer=viewer.user, org_slug=org, thread_id=thread_id)
-    return viewer, _place(thread)
-
-
-def _place(thread: Thread) -> Place:
-    """Return where the thread's sandbox is.
-
-    Raises:
-        NotBegun: it has none yet; its first message decides.
-    """
-    if not thread.harness_id:
-        raise NotBegun
-    return place_of(thread)
 
 
 # Below ``…/sandbox/files``.

@@ -16,9 +16,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from sandboxes.proxy import forward
-from threads.errors import NotBegun
 from threads.requests import thread_of
-from threads.targets import place_of
+from threads.targets import begun_place
 
 
 class TakeAlongApi(APIView):
@@ -41,7 +40,5 @@ class TakeAlongApi(APIView):
     )
     def post(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Copy them from the person's folder, which is only read. Safe to repeat."""
-        thread = thread_of(request, org, thread_id)
-        if not thread.harness_id:
-            raise NotBegun
-        return async_to_sync(forward)(place_of(thread), "POST", "git/take-along", {})
+        place = begun_place(thread_of(request, org, thread_id))
+        return async_to_sync(forward)(place, "POST", "git/take-along", {})

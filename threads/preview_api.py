@@ -27,14 +27,9 @@ from mesh.lib.errors import AppError
 from mesh.readers import Stream
 from sandboxes.core.vm_routes import STEPS
 from sandboxes.preview.tickets import Grant
-from sandboxes.providers.base import Place
 from sandboxes.proxy import SSE, UnknownStep, events_of, forward, preview_offer, sealed_sign_in
-from threads import selectors
-from threads.errors import NotBegun
-from threads.models import Thread
-from threads.reading.viewers import Viewer, viewer_of
-from threads.requests import thread_of
-from threads.targets import place_of
+from threads.requests import reader_of_begun, thread_of
+from threads.targets import begun_place
 
 
 class PreviewApi(APIView):
@@ -49,7 +44,7 @@ class PreviewApi(APIView):
     def post(self, request: Request, org: str, thread_id: UUID) -> Response:
         """Offer the preview. Opening it sets the project up and starts its server."""
         thread = thread_of(request, org, thread_id)
-        place = _place(thread)
+        place = begun_place(thread)
         grant = Grant(
             handle=place.handle,
             user_id=thread.owner_id,
@@ -71,7 +66,7 @@ class StepApi(APIView):
     @extend_schema(request=None, responses=Enqueued, operation_id="threads_setup")
     def post(self, request: Request, org: str, thread_id: UUID, step: str) -> HttpResponseBase:
         """Run this step and those after it; a running server is stopped first."""
-        place = _place(thread_of(request, org, thread_id))
+        place = begun_place(thread_of(request, org, thread_id))
         if step not in STEPS:
             raise UnknownStep
         return async_to_sync(forward)(place, "POST", f"setup/{step}", {})
@@ -88,7 +83,7 @@ class PortApi(APIView):
     @extend_schema(request=Choice, responses=Choice, operation_id="threads_preview_port")
     def post(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Keep the choice. A port that the configuration names goes first while it answers."""
-        place = _place(thread_of(request, org, thread_id))
+        place = begun_place(thread_of(request, org, thread_id))
         choice = self.Choice(data=request.data)
         choice.is_valid(raise_exception=True)
         body = {"port": choice.validated_data["port"]}
@@ -111,13 +106,13 @@ class SettingsApi(APIView):
     @extend_schema(responses=Settings, operation_id="threads_dev_settings")
     def get(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Return the settings, and the revision of the file."""
-        place = _place(thread_of(request, org, thread_id))
+        place = begun_place(thread_of(request, org, thread_id))
         return async_to_sync(forward)(place, "GET", "settings", None, gone_on_404=False)
 
     @extend_schema(request=Change, responses=Settings, operation_id="threads_change_dev_settings")
     def post(self, request: Request, org: str, thread_id: UUID) -> HttpResponseBase:
         """Write the keys into the file, keep all else in it, and start the server again."""
-        place = _place(thread_of(request, org, thread_id))
+        place = begun_place(thread_of(request, org, thread_id))
         change = self.Change(data=request.data)
         change.is_valid(raise_exception=True)
         body = dict(change.validated_data)
@@ -128,25 +123,8 @@ async def follow_sandbox(request: HttpRequest, org: str, thread_id: UUID) -> Htt
     """``GET …/sandbox/events``: phases, logs and tasks of the thread's sandbox, live."""
     try:
         refuse_to_show(request.headers)
-        viewer, place = await database_pool.reads.run(_followed, request, org, thread_id)
+        viewer, place = await database_pool.reads.run(reader_of_begun, request, org, thread_id)
     except AppError as exc:
         return JsonResponse(exc.body(), status=exc.status)
     events = until_lost(events_of(place), viewer.signed_in, viewer.reads(thread_id))
     return Stream(events, headers=SSE)
-
-
-def _followed(request: HttpRequest, org: str, thread_id: UUID) -> tuple[Viewer, Place]:
-    viewer = viewer_of(request)
-    thread = selectors.get_thread(viewer=viewer.user, org_slug=org, thread_id=thread_id)
-    return viewer, _place(thread)
-
-
-def _place(thread: Thread) -> Place:
-    """Return where the thread's sandbox is.
-
-    Raises:
-        NotBegun: it has none yet; its first message decides.
-    """
-    if not thread.harness_id:
-        raise NotBegun
-    return place_of(thread)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpRequest
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from mesh.api import signed_in
+from sandboxes.providers.base import Place
 from threads import selectors
 from threads.models import Thread
+from threads.reading.viewers import Viewer, viewer_of
+from threads.targets import begun_place
 
 
 class Input(serializers.Serializer[Any]):
@@ -62,6 +66,19 @@ def thread_of(request: Request, org: str, thread_id: UUID) -> Thread:
         NotFound: there is none, or it is not the caller's.
     """
     return selectors.get_thread(viewer=signed_in(request), org_slug=org, thread_id=thread_id)
+
+
+def reader_of_begun(request: HttpRequest, org: str, thread_id: UUID) -> tuple[Viewer, Place]:
+    """Return the caller, for a plain view that answers for long, and where the caller's thread
+    has its sandbox.
+
+    Raises:
+        Unauthorized, NotFound: as ``thread_of``.
+        NotBegun: it has none yet.
+    """
+    viewer = viewer_of(request)
+    thread = selectors.get_thread(viewer=viewer.user, org_slug=org, thread_id=thread_id)
+    return viewer, begun_place(thread)
 
 
 def checked(kind: type[Input], request: Request) -> dict[str, Any]:

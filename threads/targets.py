@@ -39,6 +39,7 @@ from threads.errors import (
     KindUnavailable,
     NoModelAtTier,
     NoProviderKey,
+    NotBegun,
 )
 from threads.models import Thread
 
@@ -213,6 +214,17 @@ def _resolve(kind: str, harness_id: str, link: LinkView | None, *, may_wait: boo
         if link is not None:
             exc.extra.setdefault("machine", link.name)
         raise
+
+
+def begun_place(thread: Thread) -> Place:
+    """Return where the thread's sandbox is.
+
+    Raises:
+        NotBegun: it has none yet; its first message decides.
+    """
+    if not thread.harness_id:
+        raise NotBegun
+    return place_of(thread)
 
 
 def place_of(thread: Thread) -> Place:
